@@ -141,6 +141,7 @@ fn watch(workspace: &Path) {
         "filter/core/Cargo.toml",
         "Cargo.toml",
         "Cargo.lock",
+        ".cargo/config.toml",
     ] {
         let path = workspace.join(path);
         // A watched path that does not exist causes a rebuild every time.

@@ -139,10 +139,10 @@ install_cockpit() {
   mapfile -t missing < <(missing_packages)
   command="apt-get install --no-install-recommends ${missing[*]}"
   command -v apt-get >/dev/null || give_up \
-    'nothing answers at '"$usual"', and this system has no apt-get to install Cockpit with' \
+    "Cockpit is not installed on this machine, and there is no apt-get to install it with" \
     'install and start Cockpit, or name one elsewhere: COCKPIT_URL=http://host:9090 make demo'
   [ "$(id -u)" = 0 ] || give_up \
-    "nothing answers at $usual, and Cockpit is not installed on this machine. Either install it:" \
+    'Cockpit is not installed on this machine. Either install it:' \
     "    sudo $command" \
     'or let this script do it: sudo make demo' \
     'or name a Cockpit elsewhere: COCKPIT_URL=http://host:9090 make demo'

@@ -22,9 +22,9 @@ install_tools() {
   apt_install "$machines/apt.log" mmdebstrap systemd-container || stop 'mmdebstrap and systemd-container could not be installed'
 }
 
-# make NAME SUITE [SUITE WHENCE COCKPIT COMES]
+# make NAME SUITE [SUITE WHENCE COCKPIT COMES] [FURTHER PACKAGES]
 make_machine() {
-  local name=$1 suite=$2 backports=${3:-} root new log stamp
+  local name=$1 suite=$2 backports=${3:-} further=${4:-} root new log stamp
   root=$machines/$name new=$machines/$name.new log=$machines/$name.log
   stamp=$(sha256sum <tests/machines.sh)
   if [ "$(cat "$machines/$name.stamp" 2>/dev/null)" = "$stamp" ] && [ -d "$root" ]; then return; fi
@@ -35,7 +35,7 @@ make_machine() {
   [ -n "$uri" ] || stop 'no mirror of Debian is in the sources of apt: these tests need Debian'
   sources=("deb $uri $suite main" ${backports:+"deb $uri $backports main"})
   rm -rf "$new" "$root"
-  mmdebstrap --quiet --variant=apt --include="$packages" \
+  mmdebstrap --quiet --variant=apt --include="$packages${further:+,$further}" \
     ${backports:+--setup-hook="mkdir -p \"\$1/etc/apt/preferences.d\" && printf 'Package: cockpit*\nPin: release n=$backports\nPin-Priority: 600\n' >\"\$1/etc/apt/preferences.d/cockpit\""} \
     "$suite" "$new" "${sources[@]}" >"$log" 2>&1 || { tail -n 20 "$log" >&2; stop "the root folder of $name could not be made"; }
   mv "$new" "$root"
@@ -48,7 +48,8 @@ make_machine() {
 mkdir -p "$machines"
 install_tools
 make_machine bookworm bookworm
-make_machine trixie trixie trixie-backports
+# A test puts sudo-rs in the place of sudo; Cockpit then becomes root by polkit.
+make_machine trixie trixie trixie-backports polkitd,sudo-rs
 for name in bookworm trixie; do
   printf 'machines: %-9s Cockpit %s\n' "$name" "$(chroot "$machines/$name" dpkg-query -W -f '${Version}' cockpit-ws)"
 done

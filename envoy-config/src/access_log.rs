@@ -1,10 +1,18 @@
 //! Builds the access log: one line per request on standard output.
 
+use jetway_core::contract::{ACCOUNT_PROPERTY, DECISION_PROPERTY, REASONS_PROPERTY};
+use jetway_core::explain::ExplainedDecision;
+use serde_json::Value;
+
 use crate::yaml::Map;
 
 /// Names under which [`build_filter_state`] stores the client's values.
 const PATH: &str = "jetway.path";
 const AUTHORITY: &str = "jetway.authority";
+
+/// Namespace and key of the metadata by which a route states the decision.
+const NAMESPACE: &str = "jetway";
+const DECISION: &str = "decision";
 
 /// Builds the HTTP filter in front of the module that stores the path and the host that the client sent, because the module
 /// and the route may change both. The query is not stored, and the upstream sees none of this.
@@ -46,6 +54,16 @@ pub(crate) fn build_access_log() -> Map {
         .set("authority", format_kept(AUTHORITY, "REQ", ":AUTHORITY"))
         .set("path", format_kept(PATH, "PATH", "NQ:PATH"))
         .set("protocol", "%PROTOCOL%")
+        .note("As the module states them; `allow` comes from the route.")
+        .set("account", format_property(ACCOUNT_PROPERTY))
+        .set(
+            "decision",
+            coalesce([
+                format_operator("FILTER_STATE", &property_key(DECISION_PROPERTY)),
+                format_operator("METADATA", &format!("ROUTE:{NAMESPACE}:{DECISION}")),
+            ]),
+        )
+        .set("reasons", format_property(REASONS_PROPERTY))
         .set("status", "%RESPONSE_CODE%")
         .set("details", "%RESPONSE_CODE_DETAILS%")
         .set("flags", "%RESPONSE_FLAGS%")
@@ -63,13 +81,36 @@ pub(crate) fn build_access_log() -> Map {
 
 /// Formats a stored value, or that of the request itself for requests that were refused before the filters.
 fn format_kept(name: &str, command: &str, parameter: &str) -> String {
-    let operator = |command: &str, parameter: &str| serde_json::json!({ "command": command, "param": parameter });
-    let operators = [
-        operator("FILTER_STATE", &format!("{name}:PLAIN")),
-        operator(command, parameter),
-    ];
+    coalesce([
+        format_operator("FILTER_STATE", &format!("{name}:PLAIN")),
+        format_operator(command, parameter),
+    ])
+}
+
+/// Formats a property that the module sets.
+fn format_property(name: &str) -> String {
+    format!("%FILTER_STATE({})%", property_key(name))
+}
+
+/// Returns the key under which Envoy stores a property that a module sets, and the form in which it is written.
+fn property_key(name: &str) -> String {
+    format!("wasm.{name}:PLAIN")
+}
+
+fn format_operator(command: &str, parameter: &str) -> Value {
+    serde_json::json!({ "command": command, "param": parameter })
+}
+
+/// Formats the first value that there is.
+fn coalesce(operators: [Value; 2]) -> String {
     format!(
         "%COALESCE({})%",
         serde_json::json!({ "operators": operators })
     )
+}
+
+/// Builds the metadata of a route that only permitted requests take: it states their decision, so that the module need not.
+pub(crate) fn build_route_metadata() -> Map {
+    let decision = Map::new().set(DECISION, ExplainedDecision::Allow.word());
+    Map::new().set("filter_metadata", Map::new().set(NAMESPACE, decision))
 }

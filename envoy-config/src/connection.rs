@@ -65,7 +65,13 @@ pub(crate) fn build_connection_manager(
 
 /// Sets how the client's address is determined, and removes headers of untrusted clients about it.
 fn set_client_address(map: Map, listener: &Listener) -> Map {
-    let mut removed = vec![ROUTE_HEADER, TRANSFER_ENCODING_HEADER, "x-forwarded-host"];
+    let mut removed = vec![
+        ROUTE_HEADER,
+        TRANSFER_ENCODING_HEADER,
+        "x-forwarded-host",
+        // It is for a proxy (RFC 9110 section 11.7.2), and its password is no application's business.
+        "proxy-authorization",
+    ];
     if listener.trusted_hops == 0 {
         removed.push("x-forwarded-for");
     }
@@ -77,20 +83,38 @@ fn set_client_address(map: Map, listener: &Listener) -> Map {
         .into_iter()
         .map(|name| Map::new().set("remove", name))
         .collect::<Vec<_>>();
+    mutations.push(remove_own_headers());
     mutations.push(copy_transfer_encoding());
     let mutation =
         Map::typed("envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation")
             .set("mutations", mutations);
-    map.note("The client's address is that of the connection, or behind `xff_num_trusted_hops` trusted proxies that of the header.")
+    let mut map = map.note("The client's address is that of the connection, or behind `xff_num_trusted_hops` trusted proxies that of the header.")
         .set("use_remote_address", true)
-        .set("xff_num_trusted_hops", listener.trusted_hops)
-        .note("Runs first: only the module names a route, and only trusted proxies name the client.")
+        .set("xff_num_trusted_hops", listener.trusted_hops);
+    if listener.trusted_hops > 0 {
+        map = map
+            .note("The id that a trusted proxy gives a request is kept.")
+            .set("preserve_external_request_id", true);
+    }
+    map.note("Runs first: only the module names a route, and only trusted proxies name the client.")
         .set(
             "early_header_mutation_extensions",
-            vec![Map::new().set("name", "envoy.http.early_header_mutation.header_mutation").set("typed_config", mutation)],
+            vec![
+                Map::new()
+                    .set("name", "envoy.http.early_header_mutation.header_mutation")
+                    .set("typed_config", mutation),
+            ],
         )
         .note("The `server` header of the upstream is kept.")
         .set("server_header_transformation", "PASS_THROUGH")
+}
+
+/// Removes the headers by which Envoys talk to each other: it does not take all of them from clients by itself.
+fn remove_own_headers() -> Map {
+    let of_envoy = Map::new()
+        .set("prefix", "x-envoy-")
+        .set("ignore_case", true);
+    Map::new().set("remove_on_match", Map::new().set("key_matcher", of_envoy))
 }
 
 /// Copies `Transfer-Encoding` to another header for the module. Envoy removes it before the module runs, and would forward

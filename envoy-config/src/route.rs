@@ -5,6 +5,7 @@ use std::time::Duration;
 use jetway_core::config::{Config, HostHeader, Route, Upstreams};
 use jetway_core::contract::{CLIENT_CERTIFICATE_HEADER, ROUTE_HEADER, TRANSFER_ENCODING_HEADER};
 
+use crate::access_log::build_route_metadata;
 use crate::cluster;
 use crate::yaml::Map;
 
@@ -67,6 +68,7 @@ fn build_route(route: &Route, upstreams: &Upstreams) -> Map {
                 .set("headers", build_matchers(route)),
         )
         .set("route", build_action(route, upstreams))
+        .set("metadata", build_route_metadata())
         .set_some("request_headers_to_add", forwarded_host)
 }
 

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use jetway_core::gate::open_stream::BEGINNING;
 use jetway_core::gate::step::Forwarded;
-use jetway_core::gate::{Gate, refuse_status};
+use jetway_core::gate::{AnswerEdits, Gate, refuse_status};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::perform::{Performer, Phase, answer, edit};
+use crate::perform::{Performer, Phase, answer, describe_event, edit};
 use crate::plugin::{BodyState, Plugin, Stream, StreamState};
 use crate::root::handle_reply;
 
@@ -68,12 +68,17 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(plugin) = &self.plugin
-            && let StreamState::Forwarded(forwarded) = &*self.stream.state.borrow()
+            && let StreamState::Forwarded(forwarded, request) = &*self.stream.state.borrow()
         {
-            if let Some(refusal) = refuse_status(&response_status(), forwarded.switches) {
-                return answer(plugin, &refusal);
+            if let Some(mut refusal) = refuse_status(&response_status(), forwarded.switches) {
+                refusal.account = plugin.account_of(self.stream.id);
+                return answer(plugin, &refusal, || request.clone());
             }
-            edit_response(&plugin.gate, forwarded);
+            if edit_response(&plugin.gate, forwarded).withheld_cookie {
+                let account = plugin.account_of(self.stream.id);
+                let event = "the upstream set a cookie that is reserved; it was removed";
+                log::warn!("{}", describe_event(event, account.as_deref(), request));
+            }
         }
         Action::Continue
     }
@@ -86,9 +91,9 @@ impl HttpContext for Http {
             return Action::Pause;
         };
         let limit = match &*self.stream.state.borrow() {
-            StreamState::Forwarded(_) => {
+            StreamState::Forwarded(..) => {
                 if let Some(watched) = plugin.watched.borrow_mut().get_mut(&self.stream.id) {
-                    watched.hear(size, read_beginning);
+                    watched.open.hear(size, read_beginning);
                 }
                 return Action::Continue;
             }
@@ -116,8 +121,8 @@ fn read_beginning() -> Option<Vec<u8>> {
     part.ok().flatten()
 }
 
-/// Edits the headers of the upstream's response.
-fn edit_response(gate: &Gate, forwarded: &Forwarded) {
+/// Edits the headers of the upstream's response, and returns the edits.
+fn edit_response<'g>(gate: &'g Gate, forwarded: &'g Forwarded) -> AnswerEdits<'g> {
     let map = MapType::HttpResponseHeaders;
     // Reading one header is much cheaper than reading all, and most responses set no cookie.
     let read = gate.reads_answer(forwarded)
@@ -131,12 +136,10 @@ fn edit_response(gate: &Gate, forwarded: &Forwarded) {
         Vec::new()
     };
     let answer = gate.edit_answer(forwarded, &headers);
-    if answer.withheld_cookie {
-        log::warn!("the upstream set a cookie that is reserved; it was removed");
-    }
     for change in &answer.edits {
         if edit(map, change).is_err() {
             log::warn!("cannot edit the headers of the response");
         }
     }
+    answer
 }

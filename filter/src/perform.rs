@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use jetway_core::contract::{ACCOUNT_PROPERTY, DECISION_PROPERTY, REASONS_PROPERTY};
 use jetway_core::env::Env;
 use jetway_core::gate::Gate;
 use jetway_core::gate::step::{Forward, Step};
 use jetway_core::gate::waiting::Waiting;
 use jetway_core::http::edit::Edit;
 use jetway_core::http::forwarded::read_address;
-use jetway_core::http::log_line::DecisionLine;
+use jetway_core::http::log_line::{DecisionLine, RequestSummary, escape};
 use jetway_core::http::reply::Reply;
 use jetway_core::http::request::Request;
 use jetway_core::oidc::call::{MAX_PROVIDER_BODY, ProviderCall, ProviderReply};
@@ -20,7 +21,7 @@ use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::plugin::{
     BUSY_TICK, BodyState, MAX_HELD, PausedRequest, Pending, Plugin, REFRESH_TICK, Stream,
-    StreamState, now, with_env,
+    StreamState, WatchedStream, now, with_env,
 };
 
 /// When a step is performed: this decides how a request is let through.
@@ -107,8 +108,8 @@ impl Performer<'_> {
         // that cannot be held is decided at once.
         loop {
             step = match step {
-                Step::Forward(forward) => return self.forward(forward),
-                Step::Reply(answer) => return self.reply(&answer),
+                Step::Forward(forward) => return self.forward(forward, request),
+                Step::Reply(answer) => return self.reply(&answer, request),
                 Step::Hold { until } if self.hold(until) => return Action::Pause,
                 Step::Hold { .. } => with_env(|env| self.plugin.gate.begin_without(request, env)),
                 Step::ReadBody { limit } => match self.decide_with_body(limit, request) {
@@ -155,30 +156,37 @@ impl Performer<'_> {
         }
     }
 
-    fn forward(self, mut forward: Forward) -> Action {
+    fn forward(self, mut forward: Forward, request: &Request<'_>) -> Action {
+        let summary = RequestSummary::of(request);
         for change in forward.edits() {
             if edit(MapType::HttpRequestHeaders, change).is_err() {
                 // Without the edit the upstream would see what it must not, so the request stays paused.
                 return Action::Pause;
             }
         }
-        if let Some(watched) = forward.take_open_stream() {
-            let mut streams = self.plugin.watched.borrow_mut();
-            streams.insert(self.stream.id, watched);
-        }
         if let Some(warning) = forward.warning() {
-            log::warn!("{warning}");
+            log::warn!("{}", describe_event(warning, None, &summary));
         }
-        *self.stream.state.borrow_mut() = StreamState::Forwarded(forward.forwarded().clone());
+        if let Some(open) = forward.take_open_stream() {
+            if let Some(account) = open.account() {
+                state_for_log(ACCOUNT_PROPERTY, &escape(account));
+            }
+            let stream = self.stream.clone();
+            let mut streams = self.plugin.watched.borrow_mut();
+            streams.insert(self.stream.id, WatchedStream { open, stream });
+        }
+        *self.stream.state.borrow_mut() =
+            StreamState::Forwarded(forward.forwarded().clone(), summary);
         if self.phase == Phase::Paused && hostcalls::resume_http_request().is_err() {
             return Action::Pause;
         }
         Action::Continue
     }
 
-    fn reply(self, reply: &Reply) -> Action {
+    fn reply(self, reply: &Reply, request: &Request<'_>) -> Action {
         *self.stream.state.borrow_mut() = StreamState::Undecided;
-        answer(self.plugin, reply)
+        state_decision(reply);
+        answer(self.plugin, reply, || RequestSummary::of(request))
     }
 
     /// Keeps the request paused until `until`. Returns `false` when too many requests are paused already.
@@ -226,10 +234,22 @@ pub(crate) fn edit(map: MapType, change: &Edit<'_>) -> Result<(), Status> {
     }
 }
 
-/// Answers the effective request, instead of an upstream or of its response.
-pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
+/// Answers the effective request, instead of an upstream or of its response. `summarise` describes the request for the log.
+pub(crate) fn answer(
+    plugin: &Plugin,
+    reply: &Reply,
+    summarise: impl FnOnce() -> RequestSummary,
+) -> Action {
     if is_logged(plugin, reply) {
-        log_decision(reply);
+        // The operator finds the id that a page shows.
+        let line = DecisionLine {
+            event: &reply.event,
+            status: Some(reply.status),
+            account: reply.account.as_deref(),
+            request: &summarise(),
+            client: source_address(),
+        };
+        log::info!("{line}");
     }
     let headers: Vec<(&str, &str)> = reply
         .headers
@@ -243,17 +263,38 @@ pub(crate) fn answer(plugin: &Plugin, reply: &Reply) -> Action {
     Action::Pause
 }
 
-/// Logs a reply together with the request that it is for, so that the operator finds the id that a page shows.
-fn log_decision(reply: &Reply) {
-    // Without headers the line still has the event.
-    let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+/// Describes an event of the effective request that is not a reply, for the log.
+pub(crate) fn describe_event(
+    event: &str,
+    account: Option<&str>,
+    request: &RequestSummary,
+) -> String {
+    let client = source_address();
     let line = DecisionLine {
-        event: &reply.event,
-        status: reply.status,
-        request: &Request::new(&headers),
-        client: source_address(),
+        event,
+        status: None,
+        account,
+        request,
+        client,
     };
-    log::info!("{line}");
+    line.to_string()
+}
+
+/// States the decision behind a reply for the access log of the proxy, which has a line for each request.
+fn state_decision(reply: &Reply) {
+    state_for_log(DECISION_PROPERTY, reply.decision.word());
+    if !reply.reasons.is_empty() {
+        state_for_log(REASONS_PROPERTY, &escape(&reply.reasons));
+    }
+    if let Some(account) = &reply.account {
+        state_for_log(ACCOUNT_PROPERTY, &escape(account));
+    }
+}
+
+fn state_for_log(property: &str, value: &str) {
+    if hostcalls::set_property(vec![property], Some(value.as_bytes())).is_err() {
+        log::warn!("cannot state `{property}` for the access log");
+    }
 }
 
 /// Returns whether a reply gets a log line of its own, and counts the replies that the log sums up.

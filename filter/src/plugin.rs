@@ -10,6 +10,7 @@ use jetway_core::gate::Refreshing;
 use jetway_core::gate::open_stream::{OpenStream, RecheckRound};
 use jetway_core::gate::step::Forwarded;
 use jetway_core::gate::waiting::Waiting;
+use jetway_core::http::log_line::RequestSummary;
 use jetway_core::refusal::repeats::Repeats;
 use jetway_core::store::SharedData;
 use jetway_core::time::Timestamp;
@@ -36,7 +37,7 @@ pub(crate) struct Plugin {
     /// Requests that wait for the provider's metadata or for the refresh of their session.
     pub(crate) held: RefCell<Vec<PausedRequest>>,
     /// The forwarded streams that are rechecked while they are open, by context.
-    pub(crate) watched: RefCell<FxHashMap<u32, OpenStream>>,
+    pub(crate) watched: RefCell<FxHashMap<u32, WatchedStream>>,
     /// When the last round of rechecks began.
     pub(crate) looked_at: Cell<Timestamp>,
     /// The streams that are left of that round.
@@ -73,6 +74,12 @@ pub(crate) struct Stream {
     pub(crate) body: Rc<Cell<BodyState>>,
 }
 
+/// A forwarded stream that is rechecked while it is open.
+pub(crate) struct WatchedStream {
+    pub(crate) open: OpenStream,
+    pub(crate) stream: Stream,
+}
+
 /// How much of a request's body has arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BodyState {
@@ -93,8 +100,9 @@ pub(crate) enum StreamState {
     Undecided,
     /// The request waits for its body, of which at most this many bytes are read.
     AwaitsBody(usize),
-    /// The request was forwarded; these rules apply to its response.
-    Forwarded(Forwarded),
+    /// The request was forwarded; these rules apply to its response. Its headers are gone then, and log lines name it by
+    /// the summary.
+    Forwarded(Forwarded, RequestSummary),
 }
 
 impl Plugin {
@@ -122,6 +130,12 @@ impl Plugin {
     /// Shortens the timer's period to this, if it is longer.
     pub(crate) fn tick_within(&self, period: Duration) {
         self.tick_every(self.tick.get().min(period));
+    }
+
+    /// Returns the account of the user of a forwarded stream.
+    pub(crate) fn account_of(&self, id: u32) -> Option<String> {
+        let watched = self.watched.borrow();
+        watched.get(&id)?.open.account().map(str::to_owned)
     }
 
     /// Removes all state of a request that has ended.

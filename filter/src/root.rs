@@ -15,9 +15,9 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, Status};
 
 use crate::http::Http;
-use crate::perform::{Performer, Phase, send, sum_up, sum_up_all, with_reply};
+use crate::perform::{Performer, Phase, describe_event, send, sum_up, sum_up_all, with_reply};
 use crate::plugin::{
-    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, now, with_env,
+    BUSY_TICK, IDLE_TICK, PausedRequest, Pending, Plugin, REFRESH_TICK, StreamState, now, with_env,
 };
 
 /// The root context. Until it is configured it has no plugin, and every request is refused.
@@ -203,21 +203,27 @@ fn recheck_stream(plugin: &Plugin, id: u32) -> bool {
             // The stream has ended since the round began.
             return false;
         };
-        with_env(|env| plugin.gate.recheck(watched, env))
+        with_env(|env| plugin.gate.recheck(&mut watched.open, env))
     };
     let Recheck::Close(close) = verdict else {
         return false;
     };
-    log::info!("{}", close.event);
-    plugin.watched.borrow_mut().remove(&id);
-    if close_stream(id, &close).is_err() {
+    if close_stream(plugin, id, &close).is_err() {
         log::warn!("cannot close the stream");
     }
     true
 }
 
-fn close_stream(id: u32, close: &StreamClose) -> Result<(), Status> {
-    hostcalls::set_effective_context(id)?;
+/// Logs why a stream is closed, with the request that opened it, and closes it.
+fn close_stream(plugin: &Plugin, id: u32, close: &StreamClose) -> Result<(), Status> {
+    let is_entered = hostcalls::set_effective_context(id);
+    if let Some(watched) = plugin.watched.borrow_mut().remove(&id)
+        && let StreamState::Forwarded(_, request) = &*watched.stream.state.borrow()
+    {
+        let account = watched.open.account();
+        log::info!("{}", describe_event(&close.event, account, request));
+    }
+    is_entered?;
     if let Some(message) = close.last_message {
         hostcalls::set_property(vec![LAST_MESSAGE_PROPERTY], Some(message.as_bytes()))?;
     }

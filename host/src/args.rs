@@ -3,8 +3,8 @@
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, doctor, envoy_config, explain, filter, init, keygen, reference, run, schema,
-    test,
+    check, cockpit, completions, doctor, envoy_config, explain, filter, init, keygen, reference,
+    run, schema, test,
 };
 use crate::log::LogArgs;
 
@@ -37,7 +37,7 @@ impl Args {
 }
 
 /// Builds the command line. The options of the log are accepted everywhere, and the help shows them where there is a log.
-fn build_command() -> clap::Command {
+pub(crate) fn build_command() -> clap::Command {
     Args::command()
         .mut_args(|option| option.hide(true))
         .mut_subcommand("run", LogArgs::augment_args)
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Cockpit(cockpit::CockpitArgs),
     /// Print an Envoy bootstrap for the same configuration and module.
     EnvoyConfig(envoy_config::EnvoyConfigArgs),
+    /// Write completions for a shell to standard output.
+    Completions(completions::CompletionsArgs),
 }
 
 impl Command {

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod cockpit;
+pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod envoy_config;
 pub(crate) mod explain;

@@ -74,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Filter(args) => command::filter::run(&args),
         Command::Cockpit(args) => command::cockpit::run(&args),
         Command::EnvoyConfig(args) => command::envoy_config::run(&args),
+        Command::Completions(args) => command::completions::run(&args),
     }
 }
 

@@ -160,6 +160,54 @@ fn the_pinned_key_is_the_public_half() -> Result<()> {
     Ok(())
 }
 
+/// Where Cockpit has the way by a unit of systemd and no sudo that it can use, administrators need polkit's rule.
+#[test]
+fn administrators_without_sudo_get_a_rule_for_polkit() -> Result<()> {
+    const RULE: &str = "etc/polkit-1/rules.d/50-jetway-cockpit.rules";
+    let mapped = "users: {alice@example.com: alice}";
+    let administrators = "administrators: [{allow: {or: [{email: {is: alice@example.com}}]}}]";
+    for (key, has_manifest, expected) in [
+        (mapped.to_owned(), true, false),
+        (format!("{mapped}, {administrators}"), true, true),
+        (format!("{mapped}, {administrators}"), false, false),
+    ] {
+        let place = Place::new(true)?;
+        let file = place.folder.path().join("jetway.yaml");
+        std::fs::write(&file, CONFIGURATION.replace(mapped, &key))?;
+        if has_manifest {
+            let shell = place.root().join("usr/share/cockpit/shell");
+            std::fs::create_dir_all(&shell)?;
+            let bridges = "{\"bridges\": [{\"method\": \"StartTransientUnit\"}]}";
+            std::fs::write(shell.join("manifest.json"), bridges)?;
+        }
+        let before = place.everything()?;
+        let told = place.setup(&["-c", "jetway.yaml"])?;
+        ensure!(
+            place.root().join(RULE).exists() == expected,
+            "{key}: {told}"
+        );
+        ensure!(
+            told.contains("install the package `polkitd`") == expected,
+            "{told}"
+        );
+        ensure!(
+            told.contains("Administrators cannot become root") == !has_manifest,
+            "{told}"
+        );
+        place.setup(&["--undo"])?;
+        ensure!(place.everything()? == before);
+    }
+    let place = Place::new(true)?;
+    std::fs::write(
+        place.folder.path().join("jwks.json"),
+        place.jetway(&["cockpit", "keys", "-c", "jetway.yaml"])?,
+    )?;
+    let by_keys = ["--host", "cockpit.example.com", "--keys", "jwks.json"];
+    let told = place.setup(&[&by_keys[..], &["--administrators"]].concat())?;
+    ensure!(told.contains("Administrators cannot become root"), "{told}");
+    Ok(())
+}
+
 #[test]
 fn print_writes_nothing() -> Result<()> {
     let place = Place::new(true)?;

@@ -11,6 +11,8 @@ from pathlib import Path
 START_SECONDS = 60
 #: How long a program may take to stop before it is killed.
 STOP_SECONDS = 5
+#: `CPUCLOCK_SCHED` of the kernel: the clock of all threads of a process, those that have ended included.
+_CPU_CLOCK_OF_PROCESS = 2
 
 
 def free_port() -> int:
@@ -28,12 +30,12 @@ def pin(core: int | None):
 class Program:
     """A running program and its children, pinned to one core."""
 
-    def __init__(self, name: str, command: list[str], folder: Path, core: int | None, env: dict | None = None):
+    def __init__(self, name: str, command: list, folder: Path, core: int | None, env: dict | None = None):
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command,
+                [str(word) for word in command],
                 cwd=folder,
                 env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
@@ -48,20 +50,29 @@ class Program:
 
         Raises `RuntimeError` with the end of its output if it ends or takes too long.
         """
+        self.wait_until(lambda: _is_open(port), f"listen on port {port}")
+
+    def wait_until(self, is_done, what: str, pause: float = 0.02) -> None:
+        """Waits until a condition holds while the program runs."""
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while not is_done():
             if self._process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at once:\n{self.tail()}")
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError(f"{self.name} does not listen after {START_SECONDS} s:\n{self.tail()}")
+                raise RuntimeError(f"{self.name} ended:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} does not {what} after {START_SECONDS} s:\n{self.tail()}")
+            time.sleep(pause)
+
+    def text(self) -> str:
+        """Returns the program's output."""
+        return self.log.read_text(errors="replace")
 
     def tail(self) -> str:
         """Returns the end of the program's output."""
-        return self.log.read_text(errors="replace")[-2000:]
+        return self.text()[-2000:]
+
+    def signal(self, number: int):
+        """Sends a signal to the program itself."""
+        self._process.send_signal(number)
 
     def stop(self):
         """Stops the program and its children."""
@@ -78,7 +89,11 @@ class Program:
 
     def cpu_ns(self) -> int:
         """Nanoseconds on a core since the start: all threads of the program and its children."""
-        return sum(_thread_ns(task) for pid in self._family() for task in Path(f"/proc/{pid}/task").glob("*"))
+        return sum(time.clock_gettime_ns(~pid << 3 | _CPU_CLOCK_OF_PROCESS) for pid in self._family())
+
+    def resident_bytes(self) -> int:
+        """Resident memory of the program and its children, pages that they share counted once (`Pss`)."""
+        return sum(_resident_bytes(Path(f"/proc/{pid}/smaps_rollup").read_text()) for pid in self._family())
 
     def _family(self) -> list[int]:
         family, found = [], [self._process.pid]
@@ -90,5 +105,14 @@ class Program:
         return family
 
 
-def _thread_ns(task: Path) -> int:
-    return int((task / "schedstat").read_text().split()[0])
+def _resident_bytes(rollup: str) -> int:
+    line = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+    return int(line.split()[1]) * 1024
+
+
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False

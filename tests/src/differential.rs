@@ -11,8 +11,9 @@ mod observation;
 mod recorder;
 mod request;
 mod rig;
+mod sessions;
 
 pub use known::{KNOWN, Known, Pair};
 pub use observation::{Answered, Forwarded, Outcome};
-pub use request::{Conversation, Protocol, Request};
+pub use request::{Conversation, Early, Protocol, Request};
 pub use rig::{Plan, compare};

@@ -213,13 +213,12 @@ struct Users {
 }
 
 impl Users {
-    fn of(demo: &Demo) -> Result<Self> {
-        let said = demo.process.log();
-        let alice = between(&said, "alice is the Unix user ", ", with administrative");
-        let bob = between(&said, "bob is the Unix user ", ", without");
+    fn read(said: &str) -> Result<Self> {
+        let alice = between(said, "alice is the Unix user ", ", with administrative");
+        let bob = between(said, "bob is the Unix user ", ", without");
         Ok(Self {
-            alice: alice.with_context(|| said.clone())?.to_owned(),
-            bob: bob.with_context(|| said.clone())?.to_owned(),
+            alice: alice.with_context(|| said.to_owned())?.to_owned(),
+            bob: bob.with_context(|| said.to_owned())?.to_owned(),
         })
     }
 
@@ -248,7 +247,7 @@ fn alice_is_an_administrator_and_bob_is_not_and_both_users_are_removed() -> Resu
     run_without_proxy(async || {
         // As `make demo` starts it for root.
         let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
-        let users = Users::of(&demo)?;
+        let users = Users::read(&demo.process.log())?;
         users.ensure_present()?;
         for (account, user, is_administrator) in
             [(ALICE, &users.alice, true), (BOB, &users.bob, false)]
@@ -295,12 +294,57 @@ fn alice_is_an_administrator_and_bob_is_not_and_both_users_are_removed() -> Resu
 fn a_closed_terminal_removes_what_ctrl_c_removes() -> Result<()> {
     run_without_proxy(async || {
         let mut demo = Demo::start_with(true, &["--host", "cockpit.localhost"]).await?;
-        let users = Users::of(&demo)?;
+        let users = Users::read(&demo.process.log())?;
         users.ensure_present()?;
         demo.process.hang_up()?;
         let status = demo.process.finish(Duration::from_secs(20)).await?;
         ensure!(status.success(), "{status}");
         users.ensure_gone(&demo.process.log())
+    })
+}
+
+/// The script starts a Cockpit for the demo, which ends with it.
+#[test]
+fn the_script_says_what_it_has_removed_and_what_stays() -> Result<()> {
+    run_without_proxy(async || {
+        let folder = tempfile::tempdir()?;
+        let release = folder.path().join("release");
+        std::fs::create_dir(&release)?;
+        std::os::unix::fs::symlink(Installed::locate()?.demo()?, release.join("jetway-demo"))?;
+        let (application, provider) = (Port::reserve()?, Port::reserve()?);
+        let mut command = Command::new("bash");
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo.sh"))
+            .args(["--address", &format!("127.0.0.1:{}", application.number())])
+            .args(["--provider-port", &provider.number().to_string()])
+            .env("CARGO_TARGET_DIR", folder.path())
+            .env_remove("COCKPIT_URL");
+        let mut script = Process::start("script", &command, folder.path())?;
+        eventually("the demo is ready", Duration::from_secs(60), async || {
+            script.ensure_running()?;
+            ensure!(script.log().contains("Ctrl-C"), "not yet");
+            Ok(())
+        })
+        .await?;
+        let said = script.log();
+        ensure!(
+            said.contains("answers and accepts https://cockpit.localhost:"),
+            "{said}"
+        );
+        let users = Users::read(&said)?;
+        users.ensure_present()?;
+        script.hang_up()?;
+        let status = script.finish(Duration::from_secs(30)).await?;
+        ensure!(status.success(), "{status}");
+        let said = script.log();
+        users.ensure_gone(&said)?;
+        for part in [
+            "removed: Cockpit's web service of the demo",
+            "stays: the build in",
+        ] {
+            ensure!(said.contains(part), "{part}: {said}");
+        }
+        Ok(())
     })
 }
 

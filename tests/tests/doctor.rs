@@ -2,12 +2,15 @@
 //! configurations pass.
 
 use anyhow::{Context as _, Result, ensure};
-use http::header::{DATE, HeaderValue};
+use http::header::{DATE, HeaderValue, LOCATION};
 use jetway_tests::{
     ALICE, APP, Diagnosis, HostileProvider, Port, ProxyKind, Route, Scene, Upstream,
     ensure_mentions, json_answer, run,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use url::Url;
 
 #[test]
@@ -267,6 +270,157 @@ fn an_upstream_with_an_unknown_certificate_is_named() -> Result<()> {
             Diagnosis::make(scene, &[good], Vec::new())
                 .await?
                 .expect_good("upstream")
+        },
+    )
+}
+
+/// A pinned certificate is refused for another reason than its issuer, which is named with what it says.
+#[test]
+fn the_reason_why_a_pinned_certificate_is_refused_is_named() -> Result<()> {
+    run(
+        "the_reason_why_a_pinned_certificate_is_refused_is_named",
+        ProxyKind::Host,
+        async |scene: &mut Scene| {
+            let authority = jetway_tests::Authority::create("pinned authority")?;
+            let issued = authority.issue(&["vm.test"])?;
+            let upstream = Upstream::start_tls("app", &issued, None).await?;
+            let pinned = format!("tls_custom_ca: {}", jetway_tests::inline(&authority.pem()));
+            let bad = Route::new(APP, &upstream.address()).key(&pinned);
+            let answer = Diagnosis::make(scene, std::slice::from_ref(&bad), Vec::new()).await?;
+            ensure_mentions(
+                answer.expect_failure("upstream")?,
+                &["is for `vm.test`", "tls_server_name: vm.test", "\"line\":"],
+            )?;
+            let good = bad.key("tls_server_name: vm.test");
+            Diagnosis::make(scene, &[good], Vec::new())
+                .await?
+                .expect_good("upstream")
+        },
+    )
+}
+
+/// Every second connection ends without an answer, as with two servers of which one is dead.
+#[test]
+fn a_second_server_on_the_address_is_named() -> Result<()> {
+    run(
+        "a_second_server_on_the_address_is_named",
+        ProxyKind::Host,
+        async |scene: &mut Scene| {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let address = format!("http://{}", listener.local_addr()?);
+            let mut servers = JoinSet::new();
+            servers.spawn(async move {
+                let mut count = 0_usize;
+                while let Ok((stream, _)) = listener.accept().await {
+                    count += 1;
+                    if count % 2 == 0 {
+                        drop(stream);
+                    } else {
+                        tokio::spawn(answer_once(stream));
+                    }
+                }
+            });
+            let routes = [Route::new(APP, &address)];
+            let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
+            let found = answer
+                .of("failure")
+                .find(|finding| finding["check"] == "upstream-connections");
+            ensure_mentions(
+                found.with_context(|| format!("{:#?}", answer.findings()))?,
+                &["2 of 4 new connections fail", "more than one server"],
+            )
+        },
+    )
+}
+
+/// Reads the head of a request, and answers with an empty page.
+async fn answer_once(mut stream: TcpStream) -> Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let page = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    Ok(stream.write_all(page).await?)
+}
+
+/// The application redirects to its own address, and the route can replace it.
+#[test]
+fn a_redirect_that_no_browser_can_follow_is_named() -> Result<()> {
+    run(
+        "a_redirect_that_no_browser_can_follow_is_named",
+        ProxyKind::Host,
+        async |scene: &mut Scene| {
+            let provider = HostileProvider::start(ALICE).await?;
+            let inner = provider.registration().issuer;
+            let target = format!("{inner}/login");
+            provider.order("/", move |_| {
+                let mut answer = json_answer(302, &json!({}));
+                let location = HeaderValue::from_str(&target).ok()?;
+                answer.headers_mut().insert(LOCATION, location);
+                Some(answer)
+            });
+            provider.order("/login", |_| Some(json_answer(200, &json!({}))));
+            provider.order("/ping", |_| Some(json_answer(404, &json!({}))));
+            let bad = Route::new(APP, &inner);
+            let answer = Diagnosis::make(scene, std::slice::from_ref(&bad), Vec::new()).await?;
+            ensure_mentions(
+                answer.expect_failure("upstream-redirect")?,
+                &[
+                    "where no browser gets to",
+                    "its own address instead of the public one",
+                    "preserve_host_header: true",
+                ],
+            )?;
+            let public = scene.url(APP, "")?.origin().ascii_serialization();
+            let good = bad.key(&format!(
+                "rewrite_response_headers: [{{header: Location, prefix: '{inner}', value: '{public}'}}]"
+            ));
+            Diagnosis::make(scene, &[good], Vec::new())
+                .await?
+                .expect_good("upstream")
+        },
+    )
+}
+
+/// A provider that signs by a shared secret only, and one behind a proxy that it does not know.
+#[test]
+fn a_provider_with_refused_algorithms_or_an_http_issuer_is_named() -> Result<()> {
+    run(
+        "a_provider_with_refused_algorithms_or_an_http_issuer_is_named",
+        ProxyKind::Host,
+        async |scene: &mut Scene| {
+            let upstream = Upstream::start("app").await?;
+            let provider = HostileProvider::start(ALICE).await?;
+            let issuer = provider.registration().issuer;
+            scene.registration = Some(provider.registration());
+            let discovery = "/.well-known/openid-configuration";
+            let address = Url::parse(&format!("{issuer}{discovery}"))?;
+            let document = scene
+                .user_agent()
+                .fetch(&address)
+                .await?
+                .expect(200)?
+                .json()?;
+            let routes = [Route::new(APP, &upstream.address())];
+            let mut secret = document.clone();
+            secret["id_token_signing_alg_values_supported"] = json!(["HS256", "none"]);
+            provider.order(discovery, move |_| Some(json_answer(200, &secret)));
+            let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
+            ensure_mentions(
+                answer.expect_failure("provider-discovery")?,
+                &["HS256, none", "RS256 or ES256"],
+            )?;
+            provider.be_honest();
+            let warned = Diagnosis::make(scene, &routes, Vec::new()).await?;
+            let plain = warned
+                .of("warning")
+                .any(|finding| finding["check"] == "provider-discovery");
+            ensure!(
+                plain == issuer.starts_with("http:"),
+                "{:#?}",
+                warned.findings()
+            );
+            Ok(())
         },
     )
 }

@@ -352,8 +352,11 @@ fn logins_to_other_machines_and_unmapped_users_are_warned_of() -> Result<()> {
         async |scene: &mut Scene| {
             let good = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nLoginTo = false\n";
             let bad = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Real-IP\n";
+            // As in the unprivileged container cockpit/ws.
+            let bastion = "[WebService]\nProtocolHeader = X-Forwarded-Proto\nForwardedForHeader = X-Forwarded-For\nRequireHost = true\n";
             for (conf, expected) in [
                 (good, vec![]),
+                (bastion, vec![]),
                 (bad, vec!["cockpit-login-to", "cockpit-client-address"]),
             ] {
                 let port = Port::reserve()?;
@@ -366,6 +369,9 @@ fn logins_to_other_machines_and_unmapped_users_are_warned_of() -> Result<()> {
                     Diagnosis::make(scene, &[route], vec!["--cockpit-conf".to_owned(), file])
                         .await?;
                 answer.expect_good("cockpit-origin")?;
+                if conf == bastion {
+                    answer.expect_good("cockpit-container")?;
+                }
                 let cockpits = answer
                     .of("warning")
                     .filter_map(|finding| finding["check"].as_str());

@@ -14,11 +14,12 @@ use tempfile::TempDir;
 const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../docs/guide.md");
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     README,
     GUIDE,
     OPERATIONS,
     include_str!("../../docs/envoy.md"),
+    include_str!("../../docs/performance.md"),
     include_str!("../../CONTRIBUTING.md"),
 ];
 
@@ -70,6 +71,18 @@ const COMMANDS: &[(&str, How)] = &[
         How::Builds,
     ),
     ("make quick-module", How::Builds),
+    ("make instructions", How::Builds),
+    ("make instructions WRITE=1", How::Builds),
+    ("make profile", How::Builds),
+    ("make bench", How::Builds),
+    (
+        "make bench ARGS=\"--only requests,tls --rounds 2\"",
+        How::Builds,
+    ),
+    (
+        "make bench ARGS=\"--jetway /tmp/before/jetway --json /tmp/before.json\"",
+        How::Builds,
+    ),
     (
         "JETWAY_FILTER_WASM=$PWD/target/module/wasm32-wasip1/module/jetway_filter.wasm cargo test --release -p jetway-tests --test sign_in",
         How::Builds,

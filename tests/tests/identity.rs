@@ -13,6 +13,7 @@ use url::Url;
 on_both_proxies!(
     upstreams_learn_who_the_user_is,
     a_user_cannot_change_the_groups_header,
+    groups_that_do_not_fit_are_named,
     a_signing_key_of_ones_own_signs_assertions,
 );
 
@@ -153,6 +154,45 @@ async fn a_user_cannot_change_the_groups_header(scene: &mut Scene) -> Result<()>
     let seen = upstream.take_one()?;
     assert_eq!(seen.value("x-groups")?, "staff");
     assert!(seen.values("x-pomerium-incomplete-claims").is_empty());
+    Ok(())
+}
+
+/// More groups than cookies hold: the application learns that the list is incomplete, and small claims stay.
+async fn groups_that_do_not_fit_are_named(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    scene.keys = "jwt_claims_headers: {X-Groups: groups, X-Name: name}".to_owned();
+    let policy = "- {allow: {or: [groups: ops]}, deny: {or: [groups: contractors]}}";
+    let routes = [Route::new(APP, &upstream.address())
+        .key("pass_identity_headers: true")
+        .policy(policy)];
+    let proxy = scene.serve(&routes).await?;
+    let url = scene.url(APP, "/")?;
+    let many = |named: &[&str]| {
+        let groups = (0..90).map(|number| format!("{number:03}-{}", "g".repeat(116)));
+        groups
+            .chain(named.iter().map(ToString::to_string))
+            .collect::<Vec<_>>()
+    };
+    let claims = json!({"name": "Alice", "groups": many(&["ops"])});
+    scene.provider.set_user(ALICE, &claims).await?;
+    let mut alice = scene.user_agent();
+    alice.sign_in(&url, ALICE).await?.1.expect(200)?;
+    let seen = upstream.take_one()?;
+    assert_eq!(seen.value("x-groups")?, "ops");
+    assert_eq!(seen.value("x-name")?, "Alice");
+    assert_eq!(seen.value("x-pomerium-incomplete-claims")?, "groups");
+    let keys = published_keys(&mut alice, &url).await?;
+    let assertion = Assertion::verify(scene, seen.value(ASSERTION)?, &keys, Parties::of_host(APP))?;
+    assert_eq!(assertion.claims["groups"], json!(["ops"]));
+    assert_eq!(assertion.claims["incomplete_claims"], json!(["groups"]));
+    let log = proxy.process.log();
+    assert!(log.contains("incomplete claims"), "{log}");
+
+    // What policies name is never dropped.
+    let claims = json!({"name": "Bob", "groups": many(&["ops", "contractors"])});
+    scene.provider.set_user(BOB, &claims).await?;
+    let mut bob = scene.user_agent();
+    bob.sign_in(&url, BOB).await?.1.expect(403)?;
     Ok(())
 }
 

@@ -13,7 +13,10 @@ use jetway_tests::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-on_both_proxies!(n_14_repeated_refusals_of_one_client_are_summed_up);
+on_both_proxies!(
+    n_14_repeated_refusals_of_one_client_are_summed_up,
+    a_request_id_on_a_page_leads_to_the_decision_and_the_access_line,
+);
 
 /// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -161,6 +164,163 @@ async fn n_14_repeated_refusals_of_one_client_are_summed_up(scene: &mut Scene) -
     let url = scene.url(APP, "/app")?;
     let signed_in = scene.user_agent().sign_in(&url, ALICE).await?.1;
     signed_in.expect(200).map(drop)
+}
+
+/// The id that a user reports is in the line of the decision and in the access line. Both name the account, and the access
+/// line has the decision.
+async fn a_request_id_on_a_page_leads_to_the_decision_and_the_access_line(
+    scene: &mut Scene,
+) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let route = Route::new(APP, &upstream.address()).only(ALICE);
+    let proxy = scene.serve(&[route]).await?;
+    let (page, permitted) = (
+        scene.url(APP, "/private?secret=1")?,
+        scene.url(APP, "/open")?,
+    );
+    let mut mallory = scene.user_agent();
+    let refused = mallory.sign_in(&page, MALLORY).await?.1.expect(403)?;
+    let id = request_id(&refused.text())?;
+    let mut alice = scene.user_agent();
+    alice.sign_in(&permitted, ALICE).await?.1.expect(200)?;
+    eventually("the log has all lines", LIMIT, async || {
+        let log = proxy.process.log();
+        let decision = format!("request_id=\"{id}\" client=127.0.0.1 method=\"GET\"");
+        let decision = find_line(&log, &["refused: forbidden", &decision])?;
+        for part in [
+            "account=\"mallory@example.com\"",
+            "status=403",
+            "path=\"/private\"",
+        ] {
+            ensure!(decision.contains(part), "no {part}: {decision}");
+        }
+        let denied = AccessLine::find(&proxy, &log, |line| line.is("request_id", &id))?;
+        denied.expect([
+            ("account", MALLORY),
+            ("decision", "deny"),
+            ("reasons", "email-unauthorized"),
+            ("status", "403"),
+            ("path", "/private"),
+        ])?;
+        let is_permitted = |line: &AccessLine| line.is("path", "/open") && line.is("status", "200");
+        AccessLine::find(&proxy, &log, is_permitted)?
+            .expect([("account", ALICE), ("decision", "allow")])?;
+        let is_anonymous = |line: &AccessLine| line.is("path", "/open") && line.is("status", "303");
+        AccessLine::find(&proxy, &log, is_anonymous)?.expect([("decision", "login")])
+    })
+    .await
+}
+
+/// The id on a page.
+fn request_id(page: &str) -> Result<String> {
+    let (_, id) = page
+        .split_once("Request id ")
+        .context("no id on the page")?;
+    let end = id.find('<').context("no end of the id")?;
+    Ok(id.get(..end).unwrap_or_default().to_owned())
+}
+
+/// Returns the line of a log that has all of these parts.
+fn find_line<'l>(log: &'l str, parts: &[&str]) -> Result<&'l str> {
+    let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));
+    let found = log.lines().find(has_all);
+    found.with_context(|| format!("no line with {parts:?} in {log}"))
+}
+
+/// A line of a proxy's access log: JSON in Envoy, text in the host.
+struct AccessLine<'l> {
+    line: &'l str,
+    json: Option<serde_json::Value>,
+}
+
+impl<'l> AccessLine<'l> {
+    fn find(proxy: &Proxy, log: &'l str, fits: impl Fn(&Self) -> bool) -> Result<Self> {
+        let mut lines = log.lines().filter_map(|line| match proxy.kind {
+            ProxyKind::Host => line
+                .contains(" access: ")
+                .then_some(Self { line, json: None }),
+            ProxyKind::Envoy => {
+                let json = Some(serde_json::from_str(line).ok()?);
+                Some(Self { line, json })
+            }
+        });
+        lines.find(fits).context("no access line")
+    }
+
+    fn is(&self, field: &str, value: &str) -> bool {
+        match &self.json {
+            Some(json) => match &json[field] {
+                serde_json::Value::String(string) => string == value,
+                other => other.to_string() == value,
+            },
+            None => format!("{} ", self.line).contains(&format!(" {field}={value} ")),
+        }
+    }
+
+    fn expect<'v>(&self, fields: impl IntoIterator<Item = (&'v str, &'v str)>) -> Result<()> {
+        for (field, value) in fields {
+            ensure!(self.is(field, value), "not {field}={value}: {}", self.line);
+        }
+        Ok(())
+    }
+}
+
+/// A log of JSON lines has the values of a decision as fields.
+#[test]
+fn json_lines_have_fields() -> Result<()> {
+    run(
+        "json_lines_have_fields",
+        ProxyKind::Host,
+        async |scene: &mut Scene| {
+            let upstream = Upstream::start("app").await?;
+            let route = Route::new(APP, &upstream.address()).only(ALICE);
+            let (file, variables) = scene.file(&[route])?;
+            let mut command = Command::new(scene.installed.jetway()?);
+            command
+                .args(["run", "--log-format", "json", "-c"])
+                .arg(&file)
+                .envs(variables);
+            let mut process = Process::start("host", &command, scene.logs())?;
+            let url = scene.url(APP, "/private?secret=1")?;
+            eventually("the proxy accepts connections", LIMIT, async || {
+                process.ensure_running()?;
+                scene.dialer.open(&url, "http/1.1").await
+            })
+            .await?;
+            let refused = scene.user_agent().sign_in(&url, MALLORY).await?.1;
+            let id = request_id(&refused.expect(403)?.text())?;
+            eventually("the log has both lines", LIMIT, async || {
+            let log = process.log();
+            for (target, fields) in [
+                (
+                    "plugin",
+                    serde_json::json!({
+                        "message": "refused: forbidden", "account": MALLORY, "status": 403, "method": "GET",
+                        "path": "/private", "reasons": "email-unauthorized", "client": "127.0.0.1",
+                    }),
+                ),
+                (
+                    "access",
+                    serde_json::json!({
+                        "decision": "deny", "account": MALLORY, "status": 403, "method": "GET", "path": "/private",
+                        "reasons": "email-unauthorized", "client": "127.0.0.1",
+                    }),
+                ),
+            ] {
+                let mut lines = log.lines().filter_map(|line| {
+                    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+                    (line["target"] == target && line["request_id"] == *id).then_some(line)
+                });
+                let line = lines.next().with_context(|| format!("no line of {target}: {log}"))?;
+                for (name, value) in fields.as_object().into_iter().flatten() {
+                    ensure!(line[name] == *value, "{name} is not {value}: {line}");
+                }
+            }
+            Ok(())
+        })
+        .await
+        },
+    )
 }
 
 /// Returns the number of lines of a kind, and the number of requests in its summaries, once all refusals are accounted

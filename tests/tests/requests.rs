@@ -18,6 +18,9 @@ on_both_proxies!(
     policy_and_upstream_see_one_path,
     ordinary_paths_pass_unchanged,
     strange_requests_are_answered_here,
+    requests_that_once_differed_have_one_answer,
+    own_endpoints_answer_for_every_name,
+    early_bytes_are_no_request,
     two_framings_smuggle_nothing,
     n_19_two_lengths_are_refused_and_logged,
     n_19_two_lengths_behind_a_disguised_end_are_refused,
@@ -247,6 +250,91 @@ fn strange_requests(alice: &UserAgent, url: &Url) -> Result<Vec<(&'static str, V
         ),
         ("not HTTP", b"\x16\x03\x01 hello\r\n\r\n".to_vec()),
     ])
+}
+
+/// Requests that the host once answered in another way than Envoy.
+async fn requests_that_once_differed_have_one_answer(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, alice, url) = signed_in(scene, &upstream).await?;
+    let both = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+    let upgrade = "Upgrade: websocket, h2c\r\n";
+    let old = format!("GET / HTTP/1.0\r\nHost: {}\r\n\r\n", authority(&url));
+    let query = "Content-Type: application/sql\r\nContent-Length: 0\r\n";
+    for (what, bytes, status) in [
+        ("a fragment", request(&alice, &url, "GET /a#b", "")?, 400),
+        (
+            "a fragment behind a query",
+            request(&alice, &url, "GET /a?x#b", "")?,
+            400,
+        ),
+        ("two framings", request(&alice, &url, "POST /", both)?, 400),
+        (
+            "another upgrade",
+            upgrading(&alice, &url, "GET /", upgrade)?,
+            403,
+        ),
+        ("HTTP/1.0", old.into_bytes(), 426),
+        (
+            "HAProxy's default health check",
+            b"OPTIONS / HTTP/1.0\r\n\r\n".to_vec(),
+            426,
+        ),
+        (
+            "an expectation",
+            request(&alice, &url, "GET /", "Expect: y 100-continue\r\n")?,
+            417,
+        ),
+        (
+            "a query without a type",
+            request(&alice, &url, "QUERY /", "")?,
+            400,
+        ),
+        ("a query", request(&alice, &url, "QUERY /", query)?, 200),
+    ] {
+        let answer = alice.dialer().raw(&url, &bytes).await?;
+        let answer = answer.with_context(|| format!("{what}: no answer"))?;
+        assert_eq!(answer.status.as_u16(), status, "{what}: {answer:?}");
+        let seen = upstream.take();
+        assert_eq!(seen.len(), usize::from(status == 200), "{what}: {seen:?}");
+    }
+    Ok(())
+}
+
+/// What health checks ask for by an address or by any name.
+async fn own_endpoints_answer_for_every_name(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, alice, url) = signed_in(scene, &upstream).await?;
+    for host in ["unknown.localhost", "127.0.0.1", "127.0.0.1:8443", "[::1]"] {
+        for path in ["/ping", "/healthz"] {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            let answer = alice.dialer().raw(&url, head.as_bytes()).await?;
+            let answer = answer.with_context(|| format!("{host}{path}: no answer"))?;
+            assert_eq!(answer.status, 200, "{host}{path}");
+        }
+    }
+    assert!(upstream.take().is_empty());
+    Ok(())
+}
+
+/// CVE-2026-73548: what a client sends behind a handshake that is refused.
+async fn early_bytes_are_no_request(scene: &mut Scene) -> Result<()> {
+    let upstream = Upstream::start("app").await?;
+    let (_proxy, alice, url) = signed_in(scene, &upstream).await?;
+    let early = request(&alice, &url, "GET /early", "")?;
+    let handshake = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for more in [handshake, "Upgrade: foo\r\n"] {
+        let mut bytes = upgrading(&alice, &url, "GET /", more)?;
+        bytes.extend_from_slice(&early);
+        let answer = alice.dialer().raw(&url, &bytes).await?;
+        let answer = answer.with_context(|| format!("{more}: no answer"))?;
+        assert_eq!(answer.status, 403, "{more}");
+        assert!(
+            upstream.take().is_empty(),
+            "{more}: the early request got through"
+        );
+    }
+    Ok(())
 }
 
 /// A length and chunks in one request are refused, or the chunks count alone (RFC 9112 section 6.3).
@@ -503,6 +591,14 @@ fn request(client: &UserAgent, url: &Url, line: &str, more: &str) -> Result<Vec<
         "{line} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n"
     );
     Ok(head.into_bytes())
+}
+
+/// The same for a request that asks for another protocol.
+fn upgrading(client: &UserAgent, url: &Url, line: &str, more: &str) -> Result<Vec<u8>> {
+    let request = String::from_utf8(request(client, url, line, more)?)?;
+    Ok(request
+        .replacen("Connection: close", "Connection: Upgrade", 1)
+        .into_bytes())
 }
 
 fn authority(url: &Url) -> &str {

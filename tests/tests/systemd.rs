@@ -53,6 +53,14 @@ on_both_releases!(
     the_doctor_finds_what_is_wrong_on_the_machine,
 );
 
+#[test]
+fn administrators_become_root_by_polkit_where_sudo_is_sudo_rs() -> Result<()> {
+    let name = "administrators_become_root_by_polkit";
+    run(name, ProxyKind::Host, async |scene: &mut Scene| {
+        administrators_become_root_by_polkit(scene).await
+    })
+}
+
 const GUIDE: &str = include_str!("../../docs/guide.md");
 /// Longer than any expected event takes.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -606,5 +614,119 @@ async fn the_doctor_finds_what_is_wrong_on_the_machine(
             .run("systemctl stop jetway-cockpit-session.socket")?;
         expect("stopped", &[SIGN_ON, PROGRAM], &["the unit is not active"])?;
     }
+    Ok(())
+}
+
+/// Replaces sudo by sudo-rs, which Cockpit does not use because it has no option `-A`.
+const SUDO_RS: &str =
+    "rm /etc/sudoers.d/cockpit; ln -sf sudo-rs /usr/bin/sudo; ! sudo -A --help 2>/dev/null";
+/// Starts the unit that Cockpit's bridge would start, with another program in it, as any program in a session can try.
+const OWN_UNIT: &str = "exec busctl call --allow-interactive-authorization=no org.freedesktop.systemd1 /org/freedesktop/systemd1 \
+    org.freedesktop.systemd1.Manager StartTransientUnit 'ssa(sv)a(sa(sv))' cockpit-superuser-$$.service fail 2 \
+    Type s oneshot ExecStart 'a(sasb)' 1 /bin/true 1 /bin/true false 0 2>&1";
+/// Starts a unit with another name.
+const OTHER_UNIT: &str = "systemd-run --quiet --no-ask-password --unit=other.service true 2>&1";
+/// The rule for polkit.
+const POLKIT_RULE: &str = "/etc/polkit-1/rules.d/50-jetway-cockpit.rules";
+/// The check of the doctor about administrators.
+const ADMINISTRATORS: &str = "cockpit-administrators";
+
+/// The sessions of administrators, and no others, become root by polkit.
+async fn administrators_become_root_by_polkit(scene: &mut Scene) -> Result<()> {
+    let server = Server::open(scene, Release::Trixie).await?;
+    server.machine.run(SUDO_RS)?;
+    let before = server.machine.run(POLKIT_FILES)?;
+    server.follow_the_guide().await?;
+    expect_administrators(&server, "ok", "by polkit")?;
+
+    let mut alice = scene.user_agent();
+    server.enter(&mut alice, ALICE).await?;
+    let user = alice.run_as_root_in_cockpit(&server.base, "id -u").await;
+    let user = user.with_context(|| server.machine.journal("*").unwrap_or_default())?;
+    assert_eq!(user, "0\n");
+    let mut bob = scene.user_agent();
+    server.enter(&mut bob, BOB).await?;
+    assert_eq!(bob.user_in_cockpit(&server.base).await?, "bob");
+    ensure!(
+        bob.run_as_root_in_cockpit(&server.base, "id -u")
+            .await
+            .is_err(),
+        "bob is not an administrator"
+    );
+    only_the_unit_of_marked_sessions_starts(&server, &mut alice, &mut bob).await?;
+
+    alice
+        .post_form(&server.base.join("/.pomerium/sign_out")?, &[])
+        .await?;
+    server.expect_no_session("alice").await?;
+    eventually("no session is marked any more", LIMIT, async || {
+        let marks = server.machine.run("ls /run/jetway/administrators")?;
+        ensure!(marks.is_empty(), "{marks}");
+        let left = server
+            .machine
+            .try_to_run("pgrep -f '[c]ockpit-bridge --privileged'")?;
+        ensure!(!left.status.success(), "a bridge of root is left");
+        Ok(())
+    })
+    .await?;
+    server.machine.run(&format!("mv {POLKIT_RULE} /root/"))?;
+    expect_administrators(
+        &server,
+        "warning",
+        "the rule by which administrators become root is missing",
+    )?;
+    server
+        .machine
+        .run(&format!("mv /root/50-jetway-cockpit.rules {POLKIT_RULE}"))?;
+    server.machine.run("jetway cockpit setup --undo")?;
+    assert_eq!(server.machine.run(POLKIT_FILES)?, before);
+    Ok(())
+}
+
+/// Returns names, rights and contents of the rules for polkit.
+const POLKIT_FILES: &str = "find /etc/polkit-1 -exec stat -c '%n %A %U %G' {} + | sort; cat /etc/polkit-1/rules.d/* 2>/dev/null || true";
+
+/// In the session of an administrator one unit starts; in no other session of that user or of another does it.
+async fn only_the_unit_of_marked_sessions_starts(
+    server: &Server,
+    alice: &mut UserAgent,
+    bob: &mut UserAgent,
+) -> Result<()> {
+    let allowed = alice.run_in_cockpit(&server.base, OWN_UNIT).await?;
+    ensure!(
+        allowed.contains("/org/freedesktop/systemd1/job/"),
+        "{allowed}"
+    );
+    let refused = alice.run_in_cockpit(&server.base, OTHER_UNIT).await?;
+    ensure!(refused.contains("authentication required"), "{refused}");
+    let refused = bob.run_in_cockpit(&server.base, OWN_UNIT).await?;
+    ensure!(refused.contains("authentication required"), "{refused}");
+    // Further processes of alice: in a session that Jetway has not opened, and in none.
+    for properties in ["--property=PAMName=login", "--property=Nice=1"] {
+        let command = format!(
+            "systemd-run --quiet --wait --pipe --expand-environment=no --uid=alice {properties} sh -c \"{}\"; true",
+            OWN_UNIT.replace('$', "\\$")
+        );
+        let refused = server.machine.run(&command)?;
+        ensure!(
+            refused.contains("authentication required"),
+            "{properties}: {refused}"
+        );
+    }
+    Ok(())
+}
+
+/// Checks the doctor's finding about administrators.
+fn expect_administrators(server: &Server, outcome: &str, words: &str) -> Result<()> {
+    let found = server.doctor()?;
+    let finding = found
+        .findings()
+        .iter()
+        .find(|finding| finding["check"] == ADMINISTRATORS)
+        .context("a finding about administrators")?;
+    ensure!(
+        finding["outcome"] == outcome && finding.to_string().contains(words),
+        "{finding:#}"
+    );
     Ok(())
 }

@@ -106,6 +106,25 @@ fn the_log_shows_what_the_client_asked_for() {
 }
 
 #[test]
+fn the_log_shows_the_decision() {
+    let envoy = written(&file());
+    let log = &http(&envoy)["access_log"][0]["typed_config"]["log_format"]["json_format"];
+    for (field, property) in [("account", "jetway.account"), ("reasons", "jetway.reasons")] {
+        assert_eq!(log[field], format!("%FILTER_STATE(wasm.{property}:PLAIN)%"));
+    }
+    let decision = log["decision"].as_str().unwrap();
+    for part in ["wasm.jetway.decision:PLAIN", "ROUTE:jetway:decision"] {
+        assert!(decision.contains(part), "{decision}");
+    }
+    let (refusal, permitted) = routes(&envoy).split_last().unwrap();
+    assert!(refusal.get("metadata").is_none(), "{refusal}");
+    for route in permitted {
+        let metadata = &route["metadata"]["filter_metadata"]["jetway"];
+        assert_eq!(metadata, &json!({"decision": "allow"}));
+    }
+}
+
+#[test]
 fn options_are_used() {
     let options = Options {
         module_path: "/opt/module.wasm".to_owned(),

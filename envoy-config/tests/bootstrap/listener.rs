@@ -101,11 +101,17 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
     assert_eq!(http(&direct)["use_remote_address"], true);
     assert_eq!(http(&direct)["xff_num_trusted_hops"], 0);
     assert_eq!(
+        http(&direct)["preserve_external_request_id"],
+        Value::Null,
+        "the ids of clients are replaced"
+    );
+    assert_eq!(
         early_removals(&direct),
         [
             "x-jetway-route",
             "x-jetway-transfer-encoding",
             "x-forwarded-host",
+            "proxy-authorization",
             "x-forwarded-for",
             "x-forwarded-proto"
         ]
@@ -115,12 +121,14 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
     let behind = written(&file);
     assert_eq!(http(&behind)["use_remote_address"], true);
     assert_eq!(http(&behind)["xff_num_trusted_hops"], 2);
+    assert_eq!(http(&behind)["preserve_external_request_id"], true);
     assert_eq!(
         early_removals(&behind),
         [
             "x-jetway-route",
             "x-jetway-transfer-encoding",
             "x-forwarded-host",
+            "proxy-authorization",
             "x-forwarded-proto"
         ],
         "whoever connects by TLS uses https"
@@ -131,9 +139,21 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
         [
             "x-jetway-route",
             "x-jetway-transfer-encoding",
-            "x-forwarded-host"
+            "x-forwarded-host",
+            "proxy-authorization"
         ]
     );
+}
+
+#[test]
+fn no_client_talks_to_envoy_as_another_envoy() {
+    let envoy = written(&file());
+    let mutations =
+        &http(&envoy)["early_header_mutation_extensions"][0]["typed_config"]["mutations"];
+    let removal = json!({
+        "remove_on_match": {"key_matcher": {"prefix": "x-envoy-", "ignore_case": true}}
+    });
+    assert!(mutations.as_array().unwrap().contains(&removal));
 }
 
 #[test]

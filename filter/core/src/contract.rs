@@ -6,6 +6,17 @@
 /// without it, or with an unknown id, is refused. The module removes what a client sent with this name.
 pub const ROUTE_HEADER: &str = "x-jetway-route";
 
+/// Property of the stream (`proxy_set_property`) in which the module states the account of a signed-in user, for the access log
+/// of the proxy. Its value is escaped and bounded.
+pub const ACCOUNT_PROPERTY: &str = "jetway.account";
+
+/// Property in which the module states the decision about a request that it answers itself: `allow`, `deny` or `login`. A request
+/// that the module permits has none, so that most requests cost nothing: [`ROUTE_HEADER`] states it.
+pub const DECISION_PROPERTY: &str = "jetway.decision";
+
+/// Property in which the module states the reasons of a decision, separated by commas.
+pub const REASONS_PROPERTY: &str = "jetway.reasons";
+
 /// Environment variables from which the module reads secrets, by configuration key. A proxy passes them to the plugin (Envoy:
 /// `host_env_keys`), so that no secret needs to be in a configuration that an admin port shows.
 pub const SECRET_VARIABLES: [(&str, &str); 5] = [

@@ -85,6 +85,18 @@ pub enum ExplainedDecision {
     Login,
 }
 
+impl ExplainedDecision {
+    /// Returns the word for the decision in configurations, reports and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Login => "login",
+        }
+    }
+}
+
 /// One operator of a policy with its criteria.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]

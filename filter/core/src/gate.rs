@@ -91,7 +91,7 @@ use crate::http::head_size::is_too_large;
 use crate::http::header::Reserved;
 use crate::http::page::Theme;
 use crate::http::reply::{Extras, Reply, refuse};
-use crate::http::request::{Parsed, Request};
+use crate::http::request::{KnownNames, Parsed, Request};
 use crate::oidc::call::ProviderReply;
 use crate::oidc::claim_source::ClaimSource;
 use crate::oidc::metadata::Metadata;
@@ -171,16 +171,19 @@ impl Gate {
         let upstream_headers = UpstreamHeaders::new(
             config.listener.trusted_proxies(),
             Rc::clone(&reserved),
-            Rc::clone(&vault),
             Rc::clone(&identity),
         );
+        let known = KnownNames {
+            reserved,
+            cookies: vault.names.clone(),
+        };
         let provider = ProviderAccess::new(config.provider);
         let answers_by_form = provider.answers_by_form();
         let session = config.session;
         let sign_in_host = session.sign_in_host;
         Self {
             address_use: AddressUse::new(&config.routes),
-            router: Router::new(config.routes, rules, &config.listener, reserved)
+            router: Router::new(config.routes, rules, &config.listener, known)
                 .with_sign_in_host(sign_in_host.clone()),
             sessions,
             attempts: Attempts::new(Rc::clone(&vault), answers_by_form),

@@ -12,6 +12,7 @@ pub mod config;
 pub mod contract;
 pub mod diagnostics;
 mod digest;
+pub mod email_address;
 pub mod env;
 pub mod explain;
 pub mod gate;

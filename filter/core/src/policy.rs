@@ -13,7 +13,9 @@ mod string_matcher;
 mod trace;
 mod verdict;
 
-pub(crate) use criteria::{Criterion, warn_of_other_domain, warn_of_wildcard_user};
+pub(crate) use criteria::{
+    Criterion, warn_of_look_alike, warn_of_other_domain, warn_of_wildcard_user,
+};
 pub use facts::Facts;
 pub(crate) use list_matcher::ListMatcher;
 pub use reason::{Reason, Reasons};

@@ -29,6 +29,9 @@ pub enum Refusal {
     UpgradeNotAllowed,
     /// The WebSocket handshake has another version than 13.
     WebsocketVersion,
+    /// `Expect` states something other than `100-continue` (RFC 9110 section 15.5.18). Servers disagree about such values, and
+    /// some take them for `100-continue`.
+    Expectation,
     /// A page of another origin opened a WebSocket or sent a form.
     ForeignOrigin,
     /// The policy allows the user, who has no Unix user (`cockpit`).
@@ -173,6 +176,7 @@ impl Refusal {
             Self::Misdirected => 421,
             Self::SignIn(_) => 400,
             Self::WebsocketVersion => 426,
+            Self::Expectation => 417,
             Self::ClientCertificate => 495,
             Self::ProviderUnavailable => 503,
             Self::Internal => 500,
@@ -205,6 +209,7 @@ impl Refusal {
             Self::Forbidden => "forbidden",
             Self::UpgradeNotAllowed => "upgrade-not-allowed",
             Self::WebsocketVersion => "websocket-version",
+            Self::Expectation => "expectation",
             Self::ForeignOrigin => "foreign-origin",
             Self::NoUnixUser => "no-unix-user",
             Self::OtherHost => "other-host",
@@ -230,6 +235,7 @@ impl Refusal {
             Self::Forbidden => "You do not have access",
             Self::UpgradeNotAllowed => "This connection is not allowed",
             Self::WebsocketVersion => "Unsupported WebSocket version",
+            Self::Expectation => "Unsupported expectation",
             Self::ForeignOrigin => "The request came from another site",
             Self::NoUnixUser => "You have no Unix user on this server",
             Self::OtherHost => "Connecting to other hosts is not allowed",
@@ -271,6 +277,9 @@ impl Refusal {
                 "The operator has not allowed WebSockets for this application."
             }
             Self::WebsocketVersion => "Only version 13 of the WebSocket protocol is supported.",
+            Self::Expectation => {
+                "The request expects something other than to be asked for its body."
+            }
             Self::ForeignOrigin => {
                 "A page of another site tried to act in your name. Nothing was done."
             }

@@ -20,6 +20,7 @@ pub use reader::{OpenedSession, SessionReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::email_address::canonical_email;
 use crate::time::Timestamp;
 
 /// Longest ID token that is kept for the sign-out at the provider. A longer one would add a second cookie to every request; without
@@ -35,7 +36,7 @@ pub struct Session {
     /// The provider's stable id of the user (`sub`).
     #[serde(rename = "s")]
     pub subject: String,
-    /// The email address as the provider stated it, its domain in lower case. It is for pages; policies use [`Session::email`].
+    /// The email address that the provider stated, in canonical form. It is for pages; policies use [`Session::email`].
     #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
     stated_email: Option<String>,
     /// Whether policies may rely on the email address.
@@ -131,7 +132,7 @@ impl Session {
         Self {
             id,
             subject: identity.subject,
-            stated_email: identity.email.map(lower_case_domain),
+            stated_email: identity.email.as_deref().and_then(canonical_email),
             email_verified: identity.email_verified,
             signed_in_at: now.0,
             claims: identity.claims,
@@ -264,7 +265,7 @@ impl Session {
     #[must_use]
     pub fn refreshed(&self, identity: Identity) -> Self {
         Self {
-            stated_email: identity.email.map(lower_case_domain),
+            stated_email: identity.email.as_deref().and_then(canonical_email),
             email_verified: identity.email_verified,
             claims: identity.claims,
             incomplete: BTreeSet::new(),
@@ -366,23 +367,12 @@ impl Session {
 pub struct Identity {
     /// `sub`.
     pub subject: String,
-    /// `email`, if it is a plausible address.
+    /// `email`, if it can be an address.
     pub email: Option<String>,
     /// Whether the email address counts as verified by the rules of the configuration.
     pub email_verified: bool,
     /// Further claims, flattened: nested names joined by dots, every claim a list of values.
     pub claims: BTreeMap<String, Vec<Value>>,
-}
-
-/// Host names are equal without regard to case; local parts are the mail server's business.
-#[must_use]
-pub fn lower_case_domain(email: String) -> String {
-    match email.rsplit_once('@') {
-        Some((local, domain)) if domain.bytes().any(|byte| byte.is_ascii_uppercase()) => {
-            format!("{local}@{}", domain.to_ascii_lowercase())
-        }
-        _ => email,
-    }
 }
 
 #[cfg(test)]
@@ -406,6 +396,20 @@ mod tests {
         assert!(!session.is_live(Timestamp(1100)));
         assert!(session.is_live(Timestamp(1000 - crate::limits::LEEWAY)));
         assert!(!session.is_live(Timestamp(999 - crate::limits::LEEWAY)));
+    }
+
+    /// Browsers have cookies of earlier versions, which lack the newer values.
+    #[test]
+    fn a_session_of_an_earlier_version_is_read() {
+        let earlier = r#"{"i":"id","s":"s1","e":"alice@example.com","v":true,"a":1000,"x":2000,"c":{"groups":["a"]}}"#;
+        let session: Session = serde_json::from_str(earlier).unwrap();
+        assert_eq!(session.email(), Some("alice@example.com"));
+        assert_eq!(session.claim("groups"), [Value::from("a")]);
+        assert!(session.is_live(Timestamp(1500)));
+        let written = serde_json::to_string(&session).unwrap();
+        for name in [r#""t":"#, r#""m":"#] {
+            assert!(!written.contains(name), "{written}");
+        }
     }
 
     #[test]

@@ -94,12 +94,10 @@ impl YamlFile {
         duplicates.into_iter().map(problem).collect()
     }
 
-    /// Returns the `file:line` of a path such as `cases[3].request`; the file alone when the line is not known.
-    pub fn locate(&self, path: &str) -> String {
-        match self.document.places.locate(path) {
-            Some(location) => format!("{}:{}", self.name, location.key.line),
-            None => self.name.clone(),
-        }
+    /// Returns the line of a path such as `cases[3].request`, if it is known.
+    pub fn line_of(&self, path: &str) -> Option<u32> {
+        let location = self.document.places.locate(path)?;
+        Some(location.key.line)
     }
 
     /// Returns a report of these problems, each with its place underlined.
@@ -153,8 +151,8 @@ mod tests {
     #[test]
     fn a_path_has_its_line() {
         let file = parse("cases:\n  - name: a\n  - name: b\n");
-        assert_eq!(file.locate("cases[1]"), "c.yaml:3");
-        assert_eq!(file.locate("other"), "c.yaml");
+        assert_eq!(file.line_of("cases[1]"), Some(3));
+        assert_eq!(file.line_of("other"), None);
         let problem = Problem::new("cases[1].name", "it is wrong").help("write it right");
         let report = file.into_report(vec![problem], false).to_string();
         for part in ["c.yaml:3:11", "it is wrong", "write it right"] {

@@ -1,5 +1,6 @@
 //! The socket at which Cockpit's web service passes logins to `jetway-cockpit-session`, without systemd.
 
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,6 +19,10 @@ const PROGRAM: &str = "jetway-cockpit-session";
 const GROUP: &str = "cockpit-wsinstance";
 /// Name of the socket in its folder.
 const SOCKET: &str = "session";
+/// The beginning of the program's own lines on standard error.
+const PREFIX: &[u8] = b"jetway-cockpit-session: ";
+/// Most bytes of a line that is shown; the program's own have 1024 characters at most.
+const MAX_LINE: u64 = 4096;
 /// Time for sessions to end before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -155,18 +160,40 @@ impl Acceptor {
 impl Session {
     fn start(connection: UnixStream, program: &Path, settings: &Path) -> anyhow::Result<Self> {
         let (input, output) = (connection.try_clone()?, connection.try_clone()?);
-        let program = Command::new(program)
+        let mut program = Command::new(program)
             .arg("--config")
             .arg(settings)
             .env_clear()
             .stdin(OwnedFd::from(input))
             .stdout(OwnedFd::from(output))
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()?;
+        let errors = program.stderr.take();
+        std::thread::spawn(move || errors.map(|errors| show_lines(errors, std::io::stderr())));
         Ok(Self {
             program,
             connection,
         })
+    }
+}
+
+/// Copies the lines of the program, and not those of Cockpit's bridge, which the program becomes: the bridge reports each
+/// part of the system that is missing here. Ends when no process of the session is left.
+fn show_lines(errors: impl Read, mut output: impl Write) {
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line that is too long goes on as another one.
+        match errors.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(1..) => {}
+            _ => return,
+        }
+        let line = line.trim_ascii_end();
+        if line.starts_with(PREFIX) {
+            // Any process of the session can write here: it cannot control the terminal. The terminal may be closed.
+            let _ = writeln!(output, "{}", line.escape_ascii());
+        }
     }
 }
 
@@ -179,4 +206,37 @@ fn group() -> anyhow::Result<u32> {
     id.with_context(|| {
         format!("there is no group `{GROUP}`: this Cockpit needs systemd, so add --password")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(errors: &[u8]) -> String {
+        let mut output = Vec::new();
+        show_lines(errors, &mut output);
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn only_the_programs_own_lines_are_shown() {
+        let errors = b"jetway-cockpit-session: session opened for a\n\
+            cockpit-protocol-Message: 1:5: Could not connect\n\n\
+            invalid or unusable locale\n\
+            jetway-cockpit-session: session closed";
+        assert_eq!(
+            shown(errors),
+            "jetway-cockpit-session: session opened for a\njetway-cockpit-session: session closed\n"
+        );
+    }
+
+    #[test]
+    fn a_line_cannot_control_the_terminal_or_grow() {
+        assert_eq!(
+            shown(b"jetway-cockpit-session: \x1b[2J\r\xff\n"),
+            "jetway-cockpit-session: \\x1b[2J\\r\\xff\n"
+        );
+        let endless = [PREFIX, &[b'x'; 3 * MAX_LINE as usize]].concat();
+        assert_eq!(shown(&endless).len(), MAX_LINE as usize + 1);
+    }
 }

@@ -108,6 +108,7 @@
 
 mod abi;
 mod backoff;
+mod call_counts;
 mod callbacks;
 mod calls;
 mod config;
@@ -134,6 +135,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use call_counts::CallCounts;
 pub use calls::{CallFuture, CallReply, HttpCalls, NoCalls};
 pub use config::PluginConfig;
 pub use engine::{Engine, EngineError};

@@ -1,7 +1,8 @@
 //! A compiled WebAssembly module.
 
-use wasmtime::InstancePre;
+use wasmtime::{InstancePre, Linker};
 
+use crate::call_counts::{CallCounts, counting_linker};
 use crate::engine::{Engine, describe};
 use crate::instance::{ALLOCATORS, MEMORY};
 use crate::state::State;
@@ -47,15 +48,28 @@ impl Module {
     ///
     /// See [`ModuleError`].
     pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Self, ModuleError> {
-        let module = engine
-            .compile(wasm)
-            .map_err(|error| ModuleError::Invalid(describe(&error)))?;
-        check_exports(&module)?;
-        let unknown = engine.imports().unknown(&module);
-        if !unknown.is_empty() {
-            return Err(ModuleError::Imports(unknown));
-        }
-        let instantiable = engine.imports().linker.instantiate_pre(&module);
+        let module = compile_checked(engine, wasm)?;
+        Self::link(&module, &engine.imports().linker)
+    }
+
+    /// Compiles a module like [`Module::compile`], and counts the calls of its plugins to functions of the host. That makes each
+    /// call slower: it is for measurements.
+    ///
+    /// # Errors
+    ///
+    /// See [`ModuleError`].
+    pub fn compile_counted(
+        engine: &Engine,
+        wasm: &[u8],
+        counts: &CallCounts,
+    ) -> Result<Self, ModuleError> {
+        let module = compile_checked(engine, wasm)?;
+        let linker = counting_linker(engine, &module, counts)?;
+        Self::link(&module, &linker)
+    }
+
+    fn link(module: &wasmtime::Module, linker: &Linker<State>) -> Result<Self, ModuleError> {
+        let instantiable = linker.instantiate_pre(module);
         let instantiable = instantiable.map_err(|error| ModuleError::Link(describe(&error)))?;
         Ok(Self { instantiable })
     }
@@ -63,6 +77,19 @@ impl Module {
     /// Returns the module, ready to be instantiated.
     pub(crate) fn instantiable(&self) -> &InstancePre<State> {
         &self.instantiable
+    }
+}
+
+fn compile_checked(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module, ModuleError> {
+    let module = engine
+        .compile(wasm)
+        .map_err(|error| ModuleError::Invalid(describe(&error)))?;
+    check_exports(&module)?;
+    let unknown = engine.imports().unknown(&module);
+    if unknown.is_empty() {
+        Ok(module)
+    } else {
+        Err(ModuleError::Imports(unknown))
     }
 }
 

@@ -12,12 +12,15 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use jetway_core::contract::{ACCOUNT_PROPERTY, DECISION_PROPERTY, REASONS_PROPERTY};
+use jetway_core::explain::ExplainedDecision;
 use jetway_core::refusal::repeats::{Repeats, Summary};
 use jetway_core::time::Timestamp;
 
 use crate::body::Progress;
 use crate::panic_point;
 use crate::upstream::{Destination, Upstream};
+use crate::wasm::{RequestHead, Stream, Verdict};
 
 /// Target of the log lines, for filters such as `access=off`.
 const TARGET: &str = "access";
@@ -77,8 +80,17 @@ pub(crate) struct AccessEntry {
     progress: Option<Rc<Progress>>,
     received_bytes: u64,
     sent_bytes: u64,
+    decision: LoggedDecision,
     details: Cow<'static, str>,
     has_failed: bool,
+}
+
+/// The plugin's decision, as far as the plugin states it. Each value is escaped and bounded.
+#[derive(Debug, Default)]
+struct LoggedDecision {
+    word: Cow<'static, str>,
+    reasons: String,
+    account: String,
 }
 
 impl AccessEntry {
@@ -103,9 +115,34 @@ impl AccessEntry {
             progress: None,
             received_bytes: 0,
             sent_bytes: 0,
+            decision: LoggedDecision::default(),
             details: Cow::Borrowed(""),
             has_failed: false,
         }
+    }
+
+    /// Records the plugin's decision: the stream has its account, and the word and the reasons of a reply.
+    pub(crate) fn set_decision(&mut self, verdict: &Verdict<RequestHead>, stream: &Stream) {
+        if !is_enabled() {
+            return;
+        }
+        let read = |name| {
+            let value = stream.attached_property(name).unwrap_or_default();
+            String::from_utf8_lossy(&value).into_owned()
+        };
+        self.decision = match verdict {
+            Verdict::Continue(_) => LoggedDecision {
+                word: Cow::Borrowed(ExplainedDecision::Allow.word()),
+                reasons: String::new(),
+                account: read(ACCOUNT_PROPERTY),
+            },
+            Verdict::Reply(_) => LoggedDecision {
+                word: Cow::Owned(read(DECISION_PROPERTY)),
+                reasons: read(REASONS_PROPERTY),
+                account: read(ACCOUNT_PROPERTY),
+            },
+            Verdict::Paused | Verdict::Closed | Verdict::Failed => return,
+        };
     }
 
     /// Returns the address of the client, as far as it is certain.
@@ -242,6 +279,9 @@ impl AccessEntry {
             route_id = self.route.as_ref().map_or("", |route| route.id()),
             upstream = %escape_for_log(self.upstream.as_ref().map_or(b"", HeaderValue::as_bytes)),
             client = %self.client,
+            account = %self.decision.account,
+            decision = %self.decision.word,
+            reasons = %self.decision.reasons,
             request_id = %escape_for_log(self.request_id.as_bytes()),
             duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes_received = received,
@@ -258,10 +298,15 @@ impl Drop for AccessEntry {
             self.mark_failed();
             self.details = Cow::Borrowed("internal error (panic)");
         }
-        if tracing::enabled!(target: TARGET, tracing::Level::INFO) && self.has_own_line() {
+        if is_enabled() && self.has_own_line() {
             self.write();
         }
     }
+}
+
+/// Returns whether the lines of requests are written.
+fn is_enabled() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::INFO)
 }
 
 /// Writes the line of a request that the HTTP library could not read and answered itself. The status is that of the
@@ -313,38 +358,7 @@ fn escape_for_log(bytes: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
-    /// Collects the log lines of a test.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Returns the lines that `work` logs.
-    fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, work);
-        let lines = lines.0.lock().unwrap();
-        let lines = lines.split_inclusive(|byte| *byte == b'\n');
-        lines
-            .map(|line| serde_json::from_slice(line).unwrap())
-            .collect()
-    }
+    use crate::testing::logged;
 
     fn entry(client: &str) -> AccessEntry {
         let request = http::Request::get("/asked?secret=1")
@@ -366,6 +380,31 @@ mod tests {
         assert_eq!(fields["host"], "app.test");
         assert_eq!(fields["client"], "203.0.113.9");
         assert!(!line.to_string().contains("secret"), "{line}");
+    }
+
+    #[test]
+    fn a_line_has_the_decision() {
+        let lines = logged(|| {
+            let mut denied = entry("203.0.113.9");
+            denied.decision = LoggedDecision {
+                word: Cow::Borrowed("deny"),
+                reasons: "domain-unauthorized".to_owned(),
+                account: "mallory@evil.test".to_owned(),
+            };
+            drop(denied);
+            drop(entry("203.0.113.9"));
+        });
+        let [denied, none] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        for (field, value) in [
+            ("decision", "deny"),
+            ("reasons", "domain-unauthorized"),
+            ("account", "mallory@evil.test"),
+        ] {
+            assert_eq!(denied["fields"][field], value);
+            assert_eq!(none["fields"][field], "");
+        }
     }
 
     /// N-14: only refused requests are summed up.

@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use jetway_core::http::page::{Page, Theme};
 use jetway_core::http::request::display_authority;
+use jetway_core::http::request_line::FORWARDED_METHODS;
 use jetway_core::http::upstream_failure::UpstreamFailure;
 
 use crate::fault::Fault;
@@ -111,10 +112,7 @@ fn build_headers(fault: Fault, format: &ErrorFormat) -> HeaderMap {
             header::SEC_WEBSOCKET_VERSION,
             jetway_core::http::websocket::VERSION,
         ),
-        Fault::Method => insert(
-            header::ALLOW,
-            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-        ),
+        Fault::Method => insert(header::ALLOW, FORWARDED_METHODS),
         _ => {}
     }
     // Connection fields do not exist in HTTP/2 (RFC 9113, 8.2.2).

@@ -37,7 +37,7 @@ use admission::Target;
 use forwarded::RequestOrigin;
 use incoming_body::IncomingBody;
 use upstream_exchange::Outcome;
-use websocket::Handshake;
+use websocket::Opening;
 
 const ROUTE: HeaderName = HeaderName::from_static(ROUTE_HEADER);
 const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static(CLIENT_CERTIFICATE_HEADER);
@@ -133,12 +133,18 @@ impl Exchange {
             return Err(Fault::Malformed(problem).into());
         }
         let target = admission::admit(&mut parts)?;
-        let handshake = websocket::read_handshake(&parts)?.zip(upgrade);
-        let request = self.prepare(parts, origin, target, handshake.is_some());
-        let head = self.decide(request, handshake.is_some()).await?;
+        let opening = websocket::read_opening(&parts)?.zip(upgrade);
+        let request = self.prepare(parts, origin, target, opening.is_some());
+        let is_tunnel = opening
+            .as_ref()
+            .is_some_and(|(opening, _)| opening.is_valid());
+        let head = self.decide(request, is_tunnel).await?;
         let (head, destination) = self.find_route(head)?;
-        match handshake {
-            Some((handshake, client)) => self.upgrade(head, &destination, &handshake, client).await,
+        match opening {
+            Some((opening, client)) => {
+                let handshake = opening.check()?;
+                self.upgrade(head, &destination, &handshake, client).await
+            }
             None => self.forward(head, &destination).await,
         }
     }
@@ -157,12 +163,13 @@ impl Exchange {
             version,
             ..
         } = parts;
+        let is_coded = headers.contains_key(header::TRANSFER_ENCODING);
         hop_by_hop::remove(&mut headers);
-        if is_websocket {
-            Handshake::restore(&mut headers);
-        }
         headers.remove(ROUTE);
         origin.write(&mut headers);
+        if is_websocket {
+            Opening::show(&mut headers, is_coded);
+        }
         if let Some(id) = origin.request_id {
             self.entry.set_request_id(id);
         }
@@ -189,24 +196,26 @@ impl Exchange {
     }
 
     /// Asks the plugin for a decision. If the plugin pauses the request, this waits for it and shows it the body, as far as
-    /// the plugin reads the body.
+    /// the plugin reads the body. `is_tunnel` says that what follows is the tunnel of a WebSocket.
     async fn decide(
         &mut self,
         request: PreparedRequest,
-        is_websocket: bool,
+        is_tunnel: bool,
     ) -> Result<RequestHead, EarlyResponse> {
-        let has_body = !is_websocket && !self.body.is_end();
-        let is_end = !is_websocket && !has_body;
+        let has_body = !is_tunnel && !self.body.is_end();
+        let is_end = !is_tunnel && !has_body;
         let plugin = &self.proxy.plugin;
         let (stream, verdict) = plugin.request(request.head, is_end, request.facts);
         let stream = self.stream.insert(stream);
-        permitted(match verdict {
+        let verdict = match verdict {
             Verdict::Paused if has_body => {
                 self.body.buffer_for_plugin(stream, &mut self.entry).await?
             }
             Verdict::Paused => stream.resumed().await,
             verdict => verdict,
-        })
+        };
+        self.entry.set_decision(&verdict, stream);
+        permitted(verdict)
     }
 
     /// Finds the route that the plugin chose. A request without one is never forwarded.

@@ -12,8 +12,6 @@ pub(crate) enum Fault {
     Method,
     /// The request is ambiguous or invalid; the message says why.
     Malformed(&'static str),
-    /// `Expect` has a value other than `100-continue`.
-    Expectation,
     /// The WebSocket version is not 13.
     WebsocketVersion,
     /// The request opens a WebSocket on a route without `allow_websockets`.
@@ -53,7 +51,6 @@ impl Fault {
             Self::OldVersion | Self::WebsocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed(_) | Self::BrokenClient => StatusCode::BAD_REQUEST,
-            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::WebsocketForbidden | Self::OtherUpgrade => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
@@ -91,7 +88,6 @@ impl Fault {
             Self::OldVersion => "HTTP/1.1 or HTTP/2 is required",
             Self::Method => "this method is not allowed",
             Self::Malformed(message) => message,
-            Self::Expectation => "the expectation of the request cannot be met",
             Self::WebsocketVersion => "version 13 of the WebSocket protocol is required",
             Self::WebsocketForbidden => "WebSockets are not allowed on this route",
             Self::OtherUpgrade => "the protocol that the Upgrade header names is not supported",

@@ -14,12 +14,15 @@ mod error_response;
 mod exchange;
 mod fault;
 pub mod limits;
+mod module_log;
 mod panic_point;
 mod proxy;
 mod request_id;
 pub mod serve;
 mod shutdown;
 mod slots;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod transport;
 pub mod upstream;

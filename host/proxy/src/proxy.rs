@@ -20,6 +20,7 @@ use jetway_core::http::page::Theme;
 use tokio_rustls::TlsAcceptor;
 
 use crate::callouts::Providers;
+use crate::module_log::ModuleLog;
 use crate::request_id::RequestIds;
 use crate::shutdown::Shutdown;
 use crate::slots::ConnectionSlots;
@@ -74,6 +75,7 @@ impl Proxy {
         )?);
         let services = wasm::Services {
             calls: Rc::<Providers>::clone(&providers),
+            log: Rc::new(ModuleLog),
             shared: shared.data.clone(),
             ..wasm::Services::default()
         };

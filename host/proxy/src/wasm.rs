@@ -2,7 +2,7 @@
 //! every request.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, ConnectionFacts, Ended, Engine, HttpCalls, LocalReply, Module,
-    ModuleCache, PeerCertificate, Plugin, PluginConfig, RequestHead, ResponseHead, Services,
-    Shared, Stream, StreamFacts, TlsFacts, Verdict, Wanted,
+    CallFuture, CallReply, ConnectionFacts, Ended, Engine, HttpCalls, Level, LocalReply, Log,
+    Module, ModuleCache, PeerCertificate, Plugin, PluginConfig, RequestHead, ResponseHead,
+    Services, Shared, Stream, StreamFacts, TlsFacts, TracingLog, Verdict, Wanted,
 };

@@ -12,6 +12,7 @@ use super::CheckFailed;
 use crate::log;
 use crate::terminal::Styles;
 use jetway_config_file::Inspection;
+use jetway_proxy::tls::Certificates;
 use verdict::Verdict;
 
 /// Check a configuration file, and list how each of its keys is supported.
@@ -52,9 +53,14 @@ impl CheckArgs {
 
 /// Reads a file and the files that it names, and returns all findings.
 pub(super) fn inspect(path: &Path) -> Inspection {
+    inspect_with_certificates(path).0
+}
+
+/// Reads a file and the files that it names, and returns all findings and the listener's certificates if they can be used.
+pub(super) fn inspect_with_certificates(path: &Path) -> (Inspection, Option<Certificates>) {
     let mut inspection = jetway_config_file::inspect(path);
-    files::check(&mut inspection);
-    inspection
+    let certificates = files::check(&mut inspection);
+    (inspection, certificates)
 }
 
 /// Prints all findings.

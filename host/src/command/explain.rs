@@ -15,7 +15,7 @@ pub(super) use scenario::{ClientCertificateInput, Scenario};
 
 pub(super) use offline_gate::OfflineGate;
 pub(super) use timestamp::{now, read_timestamp};
-pub(super) use tree::{decision_word, render};
+pub(super) use tree::render;
 pub(super) use user::{complete_claims, is_subject_needed};
 
 use std::fmt::Write as _;

@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::limits;
 use jetway_proxy::serve::{self, Settings};
-use jetway_proxy::tls::Certificates;
 
 use crate::{config, module, module_cache};
 
@@ -57,9 +57,10 @@ fn module_cache_directory(args: &RunArgs) -> Option<PathBuf> {
 
 fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
     // The proxy starts with a file only if `jetway check` finds no problem in it, certificates included.
-    let loaded = config::accept_with_warnings(super::check::inspect(&args.config))?;
+    let (inspection, certificates) = super::check::inspect_with_certificates(&args.config);
+    let loaded = config::accept_with_warnings(inspection)?;
     let listener = &loaded.config.listener;
-    let certificates = Certificates::read(listener)?;
+    let certificates = certificates.context("the listener's certificates were not read")?;
     let addresses = serve::parse_addresses(args.listen.as_deref().unwrap_or(&listener.address))?;
     Ok(Settings {
         config: loaded.config,

@@ -4,24 +4,26 @@ mod case;
 mod certificate;
 mod expectation;
 mod fields;
+mod json;
+mod junit;
 mod policy_case;
 mod suite;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::CheckFailed;
 use super::explain::{OfflineGate, render};
 use crate::config;
 use crate::terminal::{Styles, escape_controls};
-use suite::{Failure, Suite};
+use suite::{CaseResult, Failure, Heading, Suite};
 
 /// Compare decisions with expected ones, for continuous integration.
 ///
 /// CASES is a YAML or JSON file with a list of cases, or with the list under `cases`. Nothing is sent anywhere. The last
-/// line counts the cases that passed and failed; the exit status is 1 when one failed.
+/// line counts the cases that passed and failed; the exit status is 1 when one failed. `--format` writes reports for programs.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMAT)]
 pub(crate) struct TestArgs {
@@ -31,8 +33,22 @@ pub(crate) struct TestArgs {
     /// Also explain failures of cases with their own policy.
     #[arg(long)]
     explain: bool,
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
     /// File with the cases.
     cases: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people: each failure on a line, and the totals.
+    Text,
+    /// One JSON object with `passed`, `failed` and `cases`: `name`, `line`, `passed`, and of a failure `message` and
+    /// `explanation`, as `jetway explain` prints it.
+    Json,
+    /// A JUnit report (XML), which most systems for continuous integration read.
+    Junit,
 }
 
 const FORMAT: &str = "\
@@ -67,7 +83,7 @@ Cases with their own policy (jetway test cases.json):
 
   Each failure is one line. `id`, `note`, `pomerium` and `source` are remarks.";
 
-/// Runs the cases, and prints the failures and the totals.
+/// Runs the cases, and prints the failures and the totals, or a report for a program.
 ///
 /// # Errors
 /// A file that cannot be used, or [`CheckFailed`] when a case failed.
@@ -78,15 +94,47 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     };
     let styles = Styles::for_stdout();
     let suite = Suite::open(&args.cases, styles)?;
-    let explained = gate.is_some() || args.explain;
+    let is_passed = match args.format {
+        Format::Text => {
+            let explained = gate.is_some() || args.explain;
+            print_text(suite, gate.as_ref(), explained, styles)?
+        }
+        Format::Json | Format::Junit => {
+            let results: Vec<CaseResult> = suite.run(gate.as_ref()).collect();
+            let report = match args.format {
+                Format::Junit => junit::render(suite.name(), &results),
+                _ => json::render(&results)?,
+            };
+            super::print(report.as_bytes())?;
+            results.iter().all(|result| result.failure.is_none())
+        }
+    };
+    if is_passed {
+        Ok(())
+    } else {
+        Err(CheckFailed.into())
+    }
+}
+
+/// Prints each failure as soon as it is found, and then the totals. Returns whether all cases passed.
+fn print_text(
+    suite: Suite,
+    gate: Option<&OfflineGate>,
+    explained: bool,
+    styles: Styles,
+) -> anyhow::Result<bool> {
     let (mut passed, mut failed) = (0_usize, 0_usize);
     let mut problems = Vec::new();
-    for failure in suite.run(gate.as_ref()) {
+    for CaseResult { heading, failure } in suite.run(gate) {
         match failure {
             None => passed += 1,
             Some(failure) => {
                 failed += 1;
-                super::print(describe(&failure, explained, styles).as_bytes())?;
+                let line = render_line(&heading, &failure, styles);
+                super::print(line.as_bytes())?;
+                if explained {
+                    super::print(render_details(&failure, styles).as_bytes())?;
+                }
                 problems.extend(failure.problems);
             }
         }
@@ -96,11 +144,7 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
         super::print(format!("\n{report}\n\n").as_bytes())?;
     }
     super::print(format!("{}\n", render_totals(passed, failed, styles)).as_bytes())?;
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(CheckFailed.into())
-    }
+    Ok(failed == 0)
 }
 
 fn render_totals(passed: usize, failed: usize, styles: Styles) -> String {
@@ -112,25 +156,27 @@ fn render_totals(passed: usize, failed: usize, styles: Styles) -> String {
     }
 }
 
-/// Renders one line about a failure, and the details below it if `explained`.
-fn describe(failure: &Failure, explained: bool, styles: Styles) -> String {
-    let mut text = format!(
+/// Renders one line about a failure.
+fn render_line(heading: &Heading, failure: &Failure, styles: Styles) -> String {
+    format!(
         "{} {}  {}: {}\n",
         styles.bad("FAIL"),
-        styles.faint(escape_controls(&failure.place)),
-        styles.strong(escape_controls(&failure.name)),
+        styles.faint(escape_controls(&heading.place())),
+        styles.strong(escape_controls(&heading.name)),
         escape_controls(&failure.message)
-    );
-    if !explained {
-        return text;
+    )
+}
+
+/// Renders the actual decision, indented.
+fn render_details(failure: &Failure, styles: Styles) -> String {
+    let Some((explanation, destination)) = &failure.explanation else {
+        return String::new();
+    };
+    let mut text = "\n".to_owned();
+    for line in render(explanation, destination.as_deref(), styles).lines() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", format!("    {line}").trim_end());
     }
-    if let Some((explanation, destination)) = &failure.explanation {
-        text.push('\n');
-        for line in render(explanation, destination.as_deref(), styles).lines() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", format!("    {line}").trim_end());
-        }
-        text.push('\n');
-    }
+    text.push('\n');
     text
 }

@@ -1,5 +1,6 @@
 //! Checks, from outside, that Cockpit works for users of a route.
 
+mod container;
 mod local_conf;
 mod login_page;
 mod origin;
@@ -69,9 +70,10 @@ pub(super) async fn examine(probe: &UpstreamProbe<'_>) -> Vec<Finding> {
     }
     let page = LoginPage::read(&page);
     findings.extend(origin::examine(probe, &local).await);
+    findings.extend(container::examine(probe, &page, &local));
     findings.extend(check_login_to(&page, probe, &local));
     findings.extend(check_client_address(&probe.about, &local));
-    findings.extend(settings::examine(probe, &page, &local));
+    findings.extend(settings::examine(probe, &local));
     if probe.route.cockpit.is_some() {
         findings.extend(single_sign_on::examine(probe, &page, &local).await);
     }
@@ -146,7 +148,8 @@ fn check_login_to(
     local: &LocalConf,
 ) -> Option<Finding> {
     // A route with single sign-on blocks such logins unless they are allowed.
-    let wide_open = probe.route.cockpit.is_none() && page.connects_elsewhere;
+    // A Cockpit that requires a host is there for those logins.
+    let wide_open = probe.route.cockpit.is_none() && page.connects_elsewhere && !page.requires_host;
     wide_open.then(|| {
         Finding::warning(LOGIN_TO, &probe.about, "Cockpit also logs users in to other machines")
             .seen("a field \"Connect to\" on Cockpit's login page")

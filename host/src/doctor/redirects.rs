@@ -19,7 +19,7 @@ const MOST_SHOWN: usize = 200;
 
 /// The end of a chain of redirects.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+enum RedirectEnd {
     /// A page, or an address that the browser can open.
     Reached,
     /// Another redirect of the same route, with the path below the application's root.
@@ -40,8 +40,8 @@ pub(super) async fn follow(probe: &UpstreamProbe<'_>, first: &Answer) -> Option<
     cookies.keep(first);
     for _ in 0..MOST_REDIRECTS {
         let path = match judge(probe, &from, &location) {
-            End::Reached => return None,
-            End::Next(path) => path,
+            RedirectEnd::Reached => return None,
+            RedirectEnd::Next(path) => path,
             other => return report(probe, &location, &other),
         };
         let answer = probe.get_with(&path, cookies.headers()).await.ok()?;
@@ -96,15 +96,15 @@ fn location_of(probe: &UpstreamProbe<'_>, answer: &Answer) -> Option<String> {
 }
 
 /// Judges a target of a redirect by a page at this path below the application's root.
-fn judge(probe: &UpstreamProbe<'_>, from: &str, location: &str) -> End {
+fn judge(probe: &UpstreamProbe<'_>, from: &str, location: &str) -> RedirectEnd {
     let page = format!("{}{}", probe.public, probe.public_path(from));
     let target = Url::parse(&page).and_then(|page| page.join(location));
     let Ok(target) = target else {
-        return End::Unreachable("it is not a valid address");
+        return RedirectEnd::Unreachable("it is not a valid address");
     };
     let Some(origin) = Origin::of(&target) else {
         // Such as an address of another program.
-        return End::Reached;
+        return RedirectEnd::Reached;
     };
     if origin == probe.public {
         return judge_path(probe, &target);
@@ -117,31 +117,31 @@ fn judge(probe: &UpstreamProbe<'_>, from: &str, location: &str) -> End {
     if origin == probe.endpoint.origin || is_local_name(&origin.host) {
         return judge_inner_host(&origin);
     }
-    End::Reached
+    RedirectEnd::Reached
 }
 
 /// Judges another origin with a host of a route.
-fn judge_own_host(probe: &UpstreamProbe<'_>, origin: &Origin) -> End {
+fn judge_own_host(probe: &UpstreamProbe<'_>, origin: &Origin) -> RedirectEnd {
     if !origin.tls {
-        return End::Unreachable(
+        return RedirectEnd::Unreachable(
             "the application takes the connection for plain http: it does not evaluate `X-Forwarded-Proto`, and Jetway does not listen for http",
         );
     }
     if origin.host == probe.public.host {
-        return End::Unreachable(
+        return RedirectEnd::Unreachable(
             "the application writes another port than the public one: it does not use the port of `Host`",
         );
     }
-    End::Reached
+    RedirectEnd::Reached
 }
 
 /// Judges an address of the upstream itself, or of a private network.
-fn judge_inner_host(origin: &Origin) -> End {
+fn judge_inner_host(origin: &Origin) -> RedirectEnd {
     const WHY: &str = "the application writes its own address instead of the public one: it gets another `Host` than the browser's, or has an address in its configuration";
     if origin.is_loopback() {
-        End::Unreachable(WHY)
+        RedirectEnd::Unreachable(WHY)
     } else {
-        End::Doubtful(WHY)
+        RedirectEnd::Doubtful(WHY)
     }
 }
 
@@ -160,22 +160,22 @@ fn is_local_name(host: &str) -> bool {
 }
 
 /// Judges a path of the public origin.
-fn judge_path(probe: &UpstreamProbe<'_>, target: &Url) -> End {
+fn judge_path(probe: &UpstreamProbe<'_>, target: &Url) -> RedirectEnd {
     let path = target.path();
     let mut routes = probe.subject.config.routes.iter();
     let of_host = |route: &&Route| route.from.fits(&probe.public.host);
     let route = routes.find(|route| of_host(route) && route.path.serves(path));
     match route {
-        None => End::NoRoute,
+        None => RedirectEnd::NoRoute,
         Some(route) if route.name == probe.route.name => match &route.path {
             PathMatch::Prefix(prefix) => {
                 let below = path.strip_prefix(prefix.trim_end_matches('/'));
-                End::Next(with_query(below.unwrap_or(path), target))
+                RedirectEnd::Next(with_query(below.unwrap_or(path), target))
             }
-            PathMatch::Any => End::Next(with_query(path, target)),
-            PathMatch::Exact(_) | PathMatch::Regex(_) => End::Reached,
+            PathMatch::Any => RedirectEnd::Next(with_query(path, target)),
+            PathMatch::Exact(_) | PathMatch::Regex(_) => RedirectEnd::Reached,
         },
-        Some(_) => End::Reached,
+        Some(_) => RedirectEnd::Reached,
     }
 }
 
@@ -186,7 +186,7 @@ fn with_query(path: &str, target: &Url) -> String {
     }
 }
 
-fn report(probe: &UpstreamProbe<'_>, location: &str, end: &End) -> Option<Finding> {
+fn report(probe: &UpstreamProbe<'_>, location: &str, end: &RedirectEnd) -> Option<Finding> {
     let about = probe.about.as_str();
     let location = shorten(location);
     let at_application = || {
@@ -194,22 +194,22 @@ fn report(probe: &UpstreamProbe<'_>, location: &str, end: &End) -> Option<Findin
             .line(probe.public.to_string())
     };
     match end {
-        End::Reached | End::Next(_) => None,
-        End::Unreachable(why) => Some(
+        RedirectEnd::Reached | RedirectEnd::Next(_) => None,
+        RedirectEnd::Unreachable(why) => Some(
             Finding::failure(CHECK, about, format!("it redirects to {location}, where no browser gets to"))
                 .seen("\"This site can't be reached\", after the sign-in")
                 .why(*why)
                 .change(keep_host(probe))
                 .change(at_application()),
         ),
-        End::Doubtful(why) => Some(
+        RedirectEnd::Doubtful(why) => Some(
             Finding::warning(CHECK, about, format!("it redirects to {location}, which is not the public address"))
                 .seen("\"This site can't be reached\", after the sign-in, for users outside of the upstream's network; others leave this proxy")
                 .why(*why)
                 .change(keep_host(probe))
                 .change(at_application()),
         ),
-        End::NoRoute => Some(
+        RedirectEnd::NoRoute => Some(
             Finding::failure(CHECK, about, format!("it redirects to {location}, and no route has that path"))
                 .seen("Jetway's page \"Not found\", after the sign-in")
                 .why("the application does not know the path under which it is published")
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use crate::doctor::testing;
 
-    fn judged(route: &str, location: &str) -> End {
+    fn judged(route: &str, location: &str) -> RedirectEnd {
         testing::with_probe(route, |probe| judge(probe, "/", location))
     }
 
@@ -265,7 +265,7 @@ mod tests {
             "https://[",
         ] {
             assert!(
-                matches!(judged(PLAIN, location), End::Unreachable(_)),
+                matches!(judged(PLAIN, location), RedirectEnd::Unreachable(_)),
                 "{location}: {:?}",
                 judged(PLAIN, location)
             );
@@ -276,7 +276,7 @@ mod tests {
             "//192.168.1.2/",
         ] {
             assert!(
-                matches!(judged(PLAIN, location), End::Doubtful(_)),
+                matches!(judged(PLAIN, location), RedirectEnd::Doubtful(_)),
                 "{location}"
             );
         }
@@ -285,7 +285,7 @@ mod tests {
             "mailto:a@b",
             "https://203.0.113.9/",
         ] {
-            assert_eq!(judged(PLAIN, location), End::Reached, "{location}");
+            assert_eq!(judged(PLAIN, location), RedirectEnd::Reached, "{location}");
         }
     }
 
@@ -294,16 +294,16 @@ mod tests {
         const BELOW: &str = "prefix: /a/";
         assert_eq!(
             judged(BELOW, "login?next=1"),
-            End::Next("/login?next=1".to_owned())
+            RedirectEnd::Next("/login?next=1".to_owned())
         );
         assert_eq!(
             judged(BELOW, "https://app.test/a/x"),
-            End::Next("/x".to_owned())
+            RedirectEnd::Next("/x".to_owned())
         );
-        assert_eq!(judged(BELOW, "/login"), End::NoRoute);
+        assert_eq!(judged(BELOW, "/login"), RedirectEnd::NoRoute);
         assert_eq!(
             judged("preserve_host_header: true", "/login"),
-            End::Next("/login".to_owned())
+            RedirectEnd::Next("/login".to_owned())
         );
     }
 
@@ -312,7 +312,10 @@ mod tests {
         const REWRITES: &str = "rewrite_response_headers: [{header: Location, prefix: 'http://127.0.0.1:1', value: 'https://app.test'}]";
         testing::with_probe(REWRITES, |probe| {
             let location = rewritten_location(probe.route, "http://127.0.0.1:1/x");
-            assert_eq!(judge(probe, "/", &location), End::Next("/x".to_owned()));
+            assert_eq!(
+                judge(probe, "/", &location),
+                RedirectEnd::Next("/x".to_owned())
+            );
         });
     }
 }

@@ -17,9 +17,9 @@ const CONNECTIONS: usize = 4;
 const PATH: &str = "/ping";
 
 /// The answers on all connections.
-pub(super) struct Answers(Vec<Result<Answer, ProbeError>>);
+pub(super) struct RepeatedAnswers(Vec<Result<Answer, ProbeError>>);
 
-impl Answers {
+impl RepeatedAnswers {
     /// Sends a request on each of four new connections.
     pub(super) async fn collect(probe: &UpstreamProbe<'_>) -> Self {
         // The first one alone, so that a server that accepts one connection at a time is not taken for two.
@@ -29,8 +29,8 @@ impl Answers {
         Self(answers)
     }
 
-    /// Reports answers that differ.
-    pub(super) fn compare(&self, about: &str, addresses: &[String]) -> Option<Finding> {
+    /// Reports answers that differ. [`explain`] has the cause.
+    pub(super) fn compare(&self, about: &str) -> Option<Finding> {
         let answers = self.0.iter().filter_map(|answer| answer.as_ref().ok());
         let mut outcomes: Vec<String> = answers.map(summarize).collect();
         outcomes.sort_unstable();
@@ -59,7 +59,7 @@ impl Answers {
             ),
         };
         Some(
-            finding.why(explain(addresses)).change(
+            finding.change(
                 Change::act(
                     "find the servers behind the address, and stop or repair the wrong one",
                 )
@@ -89,7 +89,8 @@ fn summarize(answer: &Answer) -> String {
     format!("{}{server}", answer.outcome())
 }
 
-fn explain(addresses: &[String]) -> String {
+/// Returns why answers differ; `addresses` are those of the upstream's name.
+pub(super) fn explain(addresses: &[String]) -> String {
     let where_from = if addresses.len() > 1 {
         format!("its name has the addresses {}", addresses.join(", "))
     } else {
@@ -124,37 +125,37 @@ mod tests {
             vec![answer(200, "a"), answer(200, "b")],
             vec![Err(ProbeError::Slow), Err(ProbeError::Slow)],
         ] {
-            assert!(Answers(answers).compare("", &[]).is_none());
+            assert!(RepeatedAnswers(answers).compare("").is_none());
         }
     }
 
     #[test]
     fn every_second_connection_that_fails_is_counted() {
-        let answers = Answers(vec![
+        let answers = RepeatedAnswers(vec![
             Err(ProbeError::Slow),
             answer(200, COCKPIT),
             Err(ProbeError::Slow),
             answer(200, COCKPIT),
         ]);
-        let addresses = ["192.0.2.1".to_owned(), "192.0.2.2".to_owned()];
-        let found = answers.compare("", &addresses).unwrap();
+        let found = answers.compare("").unwrap();
         assert_eq!(found.outcome, Outcome::Failure);
         assert!(
             found.message.starts_with("2 of 4 new connections fail"),
             "{found:?}"
         );
-        assert!(found.why.unwrap().contains("192.0.2.1, 192.0.2.2"));
+        let addresses = ["192.0.2.1".to_owned(), "192.0.2.2".to_owned()];
+        assert!(explain(&addresses).contains("192.0.2.1, 192.0.2.2"));
         assert!(answers.into_first().is_ok());
     }
 
     #[test]
     fn different_servers_are_told_apart() {
-        let answers = Answers(vec![
+        let answers = RepeatedAnswers(vec![
             answer(200, COCKPIT),
             answer(200, "pong"),
             answer(200, COCKPIT),
         ]);
-        let found = answers.compare("", &[]).unwrap();
+        let found = answers.compare("").unwrap();
         assert_eq!(found.outcome, Outcome::Warning);
         assert!(found.message.ends_with("200, 200 (Cockpit)"), "{found:?}");
     }

@@ -12,7 +12,7 @@ use super::cockpit;
 use super::finding::{Change, Finding};
 use super::names::look_up;
 use super::redirects;
-use super::repeated::Answers;
+use super::repeated::{RepeatedAnswers, explain};
 use super::upstream_probe::UpstreamProbe;
 use super::upstream_tls::explain_tls;
 use crate::cockpit::{looks_like_cockpit, public_origin};
@@ -80,13 +80,16 @@ async fn check_endpoint(
         },
         connector,
     };
-    let answers = Answers::collect(&probe).await;
-    let differences = answers.compare(&probe.about, &list_addresses(&endpoint.origin).await);
+    let answers = RepeatedAnswers::collect(&probe).await;
+    let mut findings = Vec::new();
+    if let Some(different) = answers.compare(&probe.about) {
+        let addresses = list_addresses(&endpoint.origin).await;
+        findings.push(different.why(explain(&addresses)));
+    }
     let ping = match answers.into_first() {
         Ok(answer) => answer,
         Err(error) => return vec![report_unreachable(&probe, error)],
     };
-    let mut findings: Vec<Finding> = differences.into_iter().collect();
     if cockpit::is_cockpit(&ping) {
         findings.push(Finding::ok(CHECK, &probe.about, "Cockpit answers there"));
         findings.extend(cockpit::examine(&probe).await);

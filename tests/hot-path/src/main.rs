@@ -3,10 +3,6 @@
 //! `instructions.py` runs this program and keeps the counts in `counts.tsv`. The time, the random bytes and the keys are the same
 //! in every run, and all caches are warm before callgrind begins to count at [`decide_repeatedly`].
 
-mod provider;
-mod shape;
-mod world;
-
 use std::hint::black_box;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,8 +11,8 @@ use jetway_core::gate::refuse_status;
 use jetway_core::gate::step::Step;
 use jetway_core::http::request::Request;
 
-use crate::shape::{Headers, Shape};
-use crate::world::World;
+use jetway_hot_path::shape::{Headers, Shape};
+use jetway_hot_path::world::World;
 
 /// How many requests fill the caches before the count begins.
 const WARM_UP: u32 = 16;

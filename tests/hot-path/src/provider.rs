@@ -7,18 +7,18 @@ use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 
 /// The issuer.
-pub(crate) const ISSUER: &str = "https://op.test";
+pub const ISSUER: &str = "https://op.test";
 /// The client id of the proxy.
-pub(crate) const CLIENT: &str = "rp";
+pub const CLIENT: &str = "rp";
 
 /// An identity provider, whose replies are made without a network.
-pub(crate) struct Provider {
+pub struct Provider {
     key: SigningKey,
 }
 
 impl Provider {
     /// Creates a provider with a fixed key.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let key = SigningKey::from_slice(&[1; 32]).ok();
         Ok(Self {
             key: key.context("the key is none")?,
@@ -26,7 +26,7 @@ impl Provider {
     }
 
     /// Returns the provider's metadata.
-    pub(crate) fn discovery() -> Value {
+    pub fn discovery() -> Value {
         json!({
             "issuer": ISSUER,
             "authorization_endpoint": format!("{ISSUER}/authorize"),
@@ -36,7 +36,7 @@ impl Provider {
     }
 
     /// Returns the provider's keys.
-    pub(crate) fn jwks(&self) -> Value {
+    pub fn jwks(&self) -> Value {
         let point = self.key.verifying_key().to_sec1_point(false);
         let (x, y) = point.as_bytes().get(1..).unwrap_or_default().split_at(32);
         let [x, y] = [x, y].map(|coordinate| URL_SAFE_NO_PAD.encode(coordinate));
@@ -44,7 +44,7 @@ impl Provider {
     }
 
     /// Returns a token response for a user.
-    pub(crate) fn tokens(&self, nonce: &str, now: u64) -> Value {
+    pub fn tokens(&self, nonce: &str, now: u64) -> Value {
         let claims = json!({
             "iss": ISSUER, "sub": "s1", "aud": CLIENT, "exp": now + 300, "iat": now, "nonce": nonce,
             "email": "bob@example.com", "email_verified": true, "groups": ["staff", "admins"],

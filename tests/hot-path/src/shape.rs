@@ -2,26 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::world::HOST;
+use crate::provider::{CLIENT, ISSUER};
+
+/// The host of the application.
+pub const HOST: &str = "app.test";
 
 /// The headers of a request, as proxy-wasm provides them.
-pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+pub type Headers = Vec<(String, Vec<u8>)>;
 
 /// One kind of request.
-pub(crate) struct Shape {
+pub struct Shape {
     /// Its name in `counts.tsv`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// How many cookies of 200 bytes the application has set.
     cookies: usize,
     /// How many headers the request has.
     headers: usize,
     /// Whether the upstream gets the user's identity.
-    pub(crate) has_identity: bool,
+    has_identity: bool,
 }
 
 impl Shape {
     /// All shapes. The last one has what a route of an application usually adds.
-    pub(crate) const ALL: [Self; 4] = [
+    pub const ALL: [Self; 4] = [
         Self::new("no-other-cookies", 0, 12, false),
         Self::new("4-kb-of-cookies", 20, 12, false),
         Self::new("40-headers", 0, 40, false),
@@ -38,12 +41,26 @@ impl Shape {
     }
 
     /// Returns the shape of this name.
-    pub(crate) fn find(name: &str) -> Option<Self> {
+    pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|shape| shape.name == name)
     }
 
+    /// Returns the configuration, with one route.
+    #[must_use]
+    pub fn file(&self) -> Value {
+        json!({
+            "address": ":443",
+            "idp_provider": "oidc",
+            "idp_provider_url": ISSUER,
+            "idp_client_id": CLIENT,
+            "idp_client_secret": "the-client-secret",
+            "cookie_secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "routes": [self.route()],
+        })
+    }
+
     /// Returns the route to the application.
-    pub(crate) fn route(&self) -> Value {
+    fn route(&self) -> Value {
         let mut route = json!({
             "from": format!("https://{HOST}"),
             "to": "http://127.0.0.1:8080",
@@ -56,7 +73,7 @@ impl Shape {
     }
 
     /// Returns the request of a browser with these cookies of the proxy, as the host passes it to the module.
-    pub(crate) fn headers(&self, own: &str) -> Headers {
+    pub fn headers(&self, own: &str) -> Headers {
         let others = (0..self.cookies).map(|number| {
             let name = format!("_pk_id.{number}.1fff");
             let value = "0123456789abcdef".repeat(13);

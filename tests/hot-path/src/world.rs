@@ -14,25 +14,27 @@ use jetway_core::oidc::call::ProviderReply;
 use jetway_core::oidc::provider::{Absorbed, ProviderDue};
 use jetway_core::store::{LocalShared, SharedData};
 use jetway_core::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::provider::{CLIENT, ISSUER, Provider};
-use crate::shape::{Headers, Shape};
+use crate::provider::{ISSUER, Provider};
+use crate::shape::{HOST, Headers, Shape};
 
-/// The host of the application.
-pub(crate) const HOST: &str = "app.test";
+/// The time of every decision, in Unix seconds.
+pub const NOW: u64 = 1_800_000_000;
 
 /// A gate with its environment and its provider.
-pub(crate) struct World {
-    pub(crate) gate: Gate,
-    pub(crate) clock: Clock,
+pub struct World {
+    /// The gate.
+    pub gate: Gate,
+    /// The clock, the random bytes and the shared data.
+    pub clock: Clock,
     /// How often shared data was read.
-    pub(crate) reads: Rc<Cell<u32>>,
+    pub reads: Rc<Cell<u32>>,
     provider: Provider,
 }
 
 /// A fixed time, random bytes that repeat from run to run, and shared data.
-pub(crate) struct Clock {
+pub struct Clock {
     now: Timestamp,
     random: Box<Random<'static>>,
     shared: CountedShared,
@@ -66,7 +68,7 @@ impl Clock {
             Ok(())
         };
         Self {
-            now: Timestamp(1_800_000_000),
+            now: Timestamp(NOW),
             random: Box::new(random),
             shared: CountedShared {
                 data: LocalShared::default(),
@@ -76,7 +78,7 @@ impl Clock {
     }
 
     /// Returns the environment of a decision.
-    pub(crate) fn env(&mut self) -> Env<'_> {
+    pub fn env(&mut self) -> Env<'_> {
         Env {
             now: self.now,
             random: &mut *self.random,
@@ -87,16 +89,8 @@ impl Clock {
 
 impl World {
     /// Creates a gate with the route of a shape.
-    pub(crate) fn new(shape: &Shape) -> Result<Self> {
-        let file = json!({
-            "address": ":443",
-            "idp_provider": "oidc",
-            "idp_provider_url": ISSUER,
-            "idp_client_id": CLIENT,
-            "idp_client_secret": "the-client-secret",
-            "cookie_secret": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-            "routes": [shape.route()],
-        });
+    pub fn new(shape: &Shape) -> Result<Self> {
+        let file = shape.file();
         let loaded = Config::read(&file, &|_| None);
         let loaded = loaded.map_err(|error| anyhow::anyhow!("{:?}", error.problems))?;
         let reads = Rc::new(Cell::new(0));
@@ -109,7 +103,7 @@ impl World {
     }
 
     /// Signs a user in, and returns the `Cookie` header of the session.
-    pub(crate) fn sign_in(&mut self) -> Result<String> {
+    pub fn sign_in(&mut self) -> Result<String> {
         let page = request("/", &[("accept", "text/html")]);
         if !matches!(self.begin(&page), Step::Hold { .. }) {
             bail!("the first request must wait for the provider");

@@ -8,12 +8,15 @@ use url::Url;
 
 use super::head::{Framing, Head, escaped, unchunk};
 use super::http2;
-use super::recorder::CLIENT_FRAME;
+use super::recorder::{CLIENT_FRAME, SERVER_FRAME};
 use super::request::{Conversation, Protocol, Request};
 use crate::{Dialer, Stream};
 
 /// How long a proxy may keep silent. One that waits for more bytes says nothing either; that is an answer of its own.
-const SILENCE: Duration = Duration::from_secs(3);
+pub(crate) const SILENCE: Duration = Duration::from_secs(3);
+
+/// The same for a conversation that is held again because something differs: a busy machine may be slow.
+pub(crate) const LONG_SILENCE: Duration = Duration::from_secs(15);
 
 /// What came back for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub(crate) async fn converse(
     dialer: &Dialer,
     port: u16,
     conversation: &Conversation,
+    silence: Duration,
 ) -> Result<Vec<Answer>> {
     let url = Url::parse(&format!("https://{}:{port}/", conversation.server_name))?;
     let protocol = match conversation.protocol {
@@ -51,8 +55,10 @@ pub(crate) async fn converse(
         .detour(port);
     let stream = dialer.open(&url, protocol).await.context("no connection")?;
     match conversation.protocol {
-        Protocol::Http1 => Ok(Http1::new(stream).converse(&conversation.requests).await),
-        Protocol::Http2 => http2::converse(stream, &conversation.requests).await,
+        Protocol::Http1 => Ok(Http1::new(stream, silence)
+            .converse(&conversation.requests)
+            .await),
+        Protocol::Http2 => http2::converse(stream, &conversation.requests, silence).await,
     }
 }
 
@@ -61,12 +67,14 @@ struct Http1 {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     answers: Vec<Answer>,
+    silence: Duration,
 }
 
 impl Http1 {
-    fn new(stream: Box<dyn Stream>) -> Self {
+    fn new(stream: Box<dyn Stream>, silence: Duration) -> Self {
         Self {
             stream,
+            silence,
             buffer: Vec::new(),
             answers: Vec::new(),
         }
@@ -74,7 +82,7 @@ impl Http1 {
 
     async fn converse(mut self, requests: &[Request]) -> Vec<Answer> {
         let mut rest = requests;
-        while let Some(first) = rest.first() {
+        while !rest.is_empty() {
             let together = 1 + rest[1..].iter().take_while(|next| next.pipelined).count();
             let (now, later) = rest.split_at(together);
             let bytes: Vec<u8> = now.iter().flat_map(Request::bytes).collect();
@@ -85,7 +93,7 @@ impl Http1 {
                     return self.answers;
                 }
                 if self.is_switched() {
-                    self.use_tunnel(&first.tunnelled).await;
+                    self.use_tunnel(request).await;
                     return self.answers;
                 }
             }
@@ -99,16 +107,18 @@ impl Http1 {
         matches!(self.answers.last(), Some(Answer::Whole { head, .. }) if head.status() == Some(101))
     }
 
-    /// Sends frames into the tunnel and keeps what comes back of them as a further answer.
-    async fn use_tunnel(&mut self, frames: &[u8]) {
-        let _ = self.stream.write_all(frames).await;
-        let expected = frames.len() / CLIENT_FRAME.len() * 7;
+    /// Sends frames into the tunnel and keeps what comes back of them, and of those that went before, as a further answer.
+    async fn use_tunnel(&mut self, request: &Request) {
+        let _ = self.stream.write_all(&request.tunnelled).await;
+        let sent = request.early_bytes().len() + request.tunnelled.len();
+        let expected = sent / CLIENT_FRAME.len() * SERVER_FRAME.len();
         while self.buffer.len() < expected && matches!(self.receive().await, Received::Bytes) {}
         let head = Head {
             first: "tunnel".to_owned(),
             fields: Vec::new(),
         };
-        let body = std::mem::take(&mut self.buffer);
+        let mut body = std::mem::take(&mut self.buffer);
+        body.truncate(expected);
         self.answers.push(Answer::Whole { head, body });
     }
 
@@ -185,7 +195,7 @@ impl Http1 {
     }
 
     async fn receive(&mut self) -> Received {
-        receive(&mut self.stream, &mut self.buffer).await
+        receive(&mut self.stream, &mut self.buffer, self.silence).await
     }
 }
 
@@ -199,8 +209,12 @@ pub(super) enum Received {
     Silence,
 }
 
-pub(super) async fn receive(stream: &mut Box<dyn Stream>, buffer: &mut Vec<u8>) -> Received {
-    match tokio::time::timeout(SILENCE, stream.read_buf(buffer)).await {
+pub(super) async fn receive(
+    stream: &mut Box<dyn Stream>,
+    buffer: &mut Vec<u8>,
+    silence: Duration,
+) -> Received {
+    match tokio::time::timeout(silence, stream.read_buf(buffer)).await {
         Ok(Ok(count)) if count > 0 => Received::Bytes,
         Ok(_) => Received::End,
         Err(_) => Received::Silence,

@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use super::deployment::Deployment;
 use super::recorder::CASE;
 use super::request::{Conversation, Protocol, Request};
+use super::sessions::Sessions;
 use crate::{APP, Dice, OTHER, WILD};
 
 /// Clients come from these: a proxy replaces 127.0.0.1 by an address of its own.
@@ -27,8 +28,8 @@ pub(crate) struct Material<'a> {
     pub(crate) deployment: &'a Deployment,
     /// The port in the public addresses.
     pub(crate) public: u16,
-    /// Values of `Cookie` by host: sessions that hold, and some that do not.
-    pub(crate) cookies: &'a [(&'static str, String)],
+    /// Sessions, and what is none.
+    pub(crate) sessions: &'a Sessions,
 }
 
 /// Where the requests of known differences go: the first configuration of every run.
@@ -119,7 +120,7 @@ fn request(dice: &mut Dice, material: &Material<'_>, protocol: Protocol) -> Requ
     let path = target::path(dice, &material.deployment.paths);
     let mut request = Request::new(method, &format!("{host}:{}", material.public), &path);
     fields::add_ordinary(dice, &mut request);
-    fields::add_cookie(dice, &mut request, material.cookies, host);
+    fields::add_session(dice, &mut request, material.sessions, host);
     if matches!(method, "POST" | "PUT") {
         framing::add_ordinary(dice, &mut request, protocol);
     }
@@ -131,6 +132,9 @@ fn request(dice: &mut Dice, material: &Material<'_>, protocol: Protocol) -> Requ
         "GET".clone_into(&mut request.method);
     }
     if protocol == Protocol::Http2 {
+        if !request.body.is_empty() && dice.once_in(6) {
+            request.trailers = dice.pick(framing::TRAILERS);
+        }
         for (name, _) in &mut request.fields {
             name.make_ascii_lowercase();
         }

@@ -1,5 +1,7 @@
 //! HTTP/2 frame by frame (RFC 9113), so that fields can be sent that no library would send.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use httlib_hpack::Decoder;
 use tokio::io::AsyncWriteExt as _;
@@ -29,11 +31,16 @@ const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 
 /// Sends the requests one after the other, each on a stream of its own.
-pub(super) async fn converse(stream: Box<dyn Stream>, requests: &[Request]) -> Result<Vec<Answer>> {
+pub(super) async fn converse(
+    stream: Box<dyn Stream>,
+    requests: &[Request],
+    silence: Duration,
+) -> Result<Vec<Answer>> {
     let mut connection = Connection {
         stream,
         buffer: Vec::new(),
         decoder: Decoder::default(),
+        silence,
     };
     connection.send(PREFACE).await;
     connection.send(&frame(SETTINGS, 0, 0, &[])).await;
@@ -93,6 +100,7 @@ struct Connection {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     decoder: Decoder<'static>,
+    silence: Duration,
 }
 
 impl Connection {
@@ -173,7 +181,7 @@ impl Connection {
             if let Some(frame) = self.parse_frame() {
                 return Ok(frame);
             }
-            match receive(&mut self.stream, &mut self.buffer).await {
+            match receive(&mut self.stream, &mut self.buffer, self.silence).await {
                 Received::Bytes => {}
                 other => return Err(other),
             }
@@ -245,7 +253,13 @@ fn request_frames(request: &Request, stream: u32) -> Vec<u8> {
         kind = CONTINUATION;
     }
     if has_body {
-        bytes.extend(frame(DATA, END_STREAM, stream, &request.body));
+        let has_trailers = !request.trailers.is_empty();
+        let flags = if has_trailers { 0 } else { END_STREAM };
+        bytes.extend(frame(DATA, flags, stream, &request.body));
+        if has_trailers {
+            let block = trailer_block(request);
+            bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &block));
+        }
     }
     bytes
 }
@@ -268,6 +282,16 @@ fn field_block(request: &Request) -> Vec<u8> {
     }
     for (name, value) in &request.fields {
         put(name.as_bytes(), value);
+    }
+    block
+}
+
+fn trailer_block(request: &Request) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in request.trailers {
+        block.push(0);
+        put_string(&mut block, name.as_bytes());
+        put_string(&mut block, value.as_bytes());
     }
     block
 }

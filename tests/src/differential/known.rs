@@ -1,9 +1,13 @@
 //! Differences that are there for a reason. `docs/differences.md` shows this table.
 
+mod change;
+mod table;
+
 use super::generate::Place;
-use super::observation::{Answered, Forwarded, Outcome};
-use super::recorder::ANSWER;
-use super::request::{Conversation, Protocol, Request};
+use super::observation::Outcome;
+use super::request::{Conversation, Request};
+
+pub use table::KNOWN;
 
 /// Both proxies' outcomes of one request.
 pub struct Pair<'a> {
@@ -13,6 +17,14 @@ pub struct Pair<'a> {
     pub host: &'a Outcome,
     /// What Envoy made of it.
     pub envoy: &'a Outcome,
+}
+
+/// How a difference is recognised.
+pub(crate) enum Sign {
+    /// The change takes this difference, and nothing else, out of an outcome of the request.
+    Change(fn(&Request, Outcome) -> Outcome),
+    /// The proxies part ways here: whatever else differs follows from it.
+    Fork(fn(&Pair<'_>) -> bool),
 }
 
 /// A difference and its reason.
@@ -25,9 +37,8 @@ pub struct Known {
     pub envoy: &'static str,
     /// Why.
     pub why: &'static str,
-    /// Whether a pair is this difference.
-    pub(crate) is_it: fn(&Pair<'_>) -> bool,
-    /// A conversation whose first request shows it.
+    pub(crate) sign: Sign,
+    /// A conversation of which one request shows it, and no other differs before.
     pub(crate) example: fn(&Place) -> Conversation,
 }
 
@@ -44,411 +55,35 @@ impl Known {
         } = self;
         format!("| {what} | {host} | {envoy} | {why} |")
     }
-}
 
-/// Every known difference.
-pub const KNOWN: &[Known] = &[
-    Known {
-        what: "A request that both proxies refuse, each for its own reason or at its own place",
-        host: "a page that says what is wrong, or an empty 400 where the HTTP library refuses",
-        envoy: "Envoy's own answer, the end of the connection, or a page of the module",
-        why: "Where a request has two faults, each proxy reports the one that it sees first. The parsers answer before the module and before a page can be chosen. Nothing is forwarded in either.",
-        is_it: is_refused_by_both,
-        example: |place| {
-            let request = place
-                .public("GET")
-                .framed(&["Content-Length: five"], b"hello");
-            place.example(Protocol::Http1, request)
-        },
-    },
-    Known {
-        what: "`<`, `>` or `` ` `` in the path, `\"`, `<` or `>` in the query, not as escapes",
-        host: "400 over HTTP/1.1; over HTTP/2 the stream is reset",
-        envoy: "passed on; the module escapes those in the path and leaves the query as it is",
-        why: "The host's HTTP library refuses these characters. Browsers send them as escapes, except the `` ` `` of a query, which both pass on.",
-        is_it: |pair| host_refuses(pair) && pair.request.target.contains(['<', '>', '`', '"']),
-        example: |place| place.example(Protocol::Http1, place.at("/public/a<b")),
-    },
-    Known {
-        what: "A request line with more or other white space than two spaces, a header field over several lines, a carriage return in a value, bytes between a chunk and its end",
-        host: "400",
-        envoy: "taken as if it were written properly",
-        why: "The host's HTTP library is strict where RFC 9112 allows both. Envoy's parser has no setting for it, and passes the request on in its proper form.",
-        is_it: |pair| host_refuses(pair) && is_badly_written(pair.request),
-        example: |place| {
-            let mut request = place.public("GET");
-            request.method.push(' ');
-            place.example(Protocol::Http1, request)
-        },
-    },
-    Known {
-        what: "A user or a password in an absolute target, as in `GET https://user@app.example.com/`",
-        host: "400",
-        envoy: "left out",
-        why: "RFC 9110 section 4.2.4 lets a recipient treat it as an error; no client sends it.",
-        is_it: |pair| host_refuses(pair) && pair.request.target.contains("user:word@"),
-        example: |place| {
-            let target = format!("https://user:word@{}/public/x", place.authority);
-            place.example(Protocol::Http1, place.at(&target))
-        },
-    },
-    Known {
-        what: "Over HTTP/1.1, a method that Envoy's parser does not know, such as `BREW` or `M-SEARCH`",
-        host: "passed on if the policy allows it",
-        envoy: "400",
-        why: "Envoy's setting `allow_custom_methods` is marked as work in progress, outside its threat model. Over HTTP/2 both pass them on.",
-        is_it: |pair| {
-            envoy_refuses(pair) && !ENVOYS_METHODS.contains(&pair.request.method.as_str())
-        },
-        example: |place| place.example(Protocol::Http1, place.public("BREW")),
-    },
-    Known {
-        what: "`#` in the target over HTTP/2",
-        host: "everything from the `#` on is left out before the decision, and the upstream does not get it either",
-        envoy: "400",
-        why: "The host's HTTP/2 library cuts the target there and does not tell. Routes, policy and upstream see the same path. Over HTTP/1.1 both answer 400.",
-        is_it: |pair| envoy_refuses(pair) && pair.request.target.contains('#'),
-        example: |place| place.example(Protocol::Http2, place.at("/public/a#b")),
-    },
-    Known {
-        what: "An answer that is ready before the body of its request is read",
-        host: "what is left of a small body is read and the connection is kept",
-        envoy: "the connection ends",
-        why: "The libraries differ; both bound what they read.",
-        is_it: |pair| {
-            let open = |outcome: &Outcome| Outcome {
-                ends: false,
-                ..outcome.clone()
-            };
-            !pair.request.body.is_empty() && open(pair.host) == open(pair.envoy)
-        },
-        example: |place| {
-            let lines = ["Transfer-Encoding: chunked"];
-            let request = Request::new("POST", &place.authority, "/private/x");
-            place.example(
-                Protocol::Http1,
-                request.framed(&lines, b"5\r\nhello\r\n0\r\n\r\n"),
-            )
-        },
-    },
-    Known {
-        what: "Several lines of one header field, of a request or of an answer",
-        host: "passed on as several",
-        envoy: "those of some fields, such as `Accept` and `Vary`, are joined by a comma",
-        why: "It means the same (RFC 9110 section 5.3).",
-        is_it: |pair| joined(pair.host) == joined(pair.envoy),
-        example: |place| {
-            let request = place.public("GET");
-            place.example(
-                Protocol::Http1,
-                request.field("Accept", "a/b").field("Accept", "c/d"),
-            )
-        },
-    },
-    Known {
-        what: "`X-Request-Id` from a trusted proxy in front (`xff_num_trusted_hops`)",
-        host: "kept",
-        envoy: "a new one",
-        why: "Envoy 1.40 writes a new id at the edge. Ids name requests in logs and decide nothing.",
-        is_it: |pair| {
-            let names_one = pair
-                .request
-                .fields
-                .iter()
-                .any(|(name, _)| is_name(name, "x-request-id"));
-            names_one && without_id(pair.host) == without_id(pair.envoy)
-        },
-        example: |place| {
-            place.example(
-                Protocol::Http1,
-                place.public("GET").field("X-Request-Id", "mine"),
-            )
-        },
-    },
-    Known {
-        what: "A client's IPv4 address that a PROXY protocol header writes as IPv6 (`::ffff:203.0.113.9`)",
-        host: "`203.0.113.9` in `X-Forwarded-For`",
-        envoy: "`::ffff:203.0.113.9` in `X-Forwarded-For`",
-        why: "Envoy writes the address of the connection as it came. Policies see `203.0.113.9` in both.",
-        is_it: |pair| unmapped(pair.host) == unmapped(pair.envoy),
-        example: |place| {
-            let mut example = place.example(Protocol::Http1, place.public("GET"));
-            example.preface = b"PROXY TCP6 ::ffff:203.0.113.9 2001:db8::1 40000 443\r\n".to_vec();
-            example
-        },
-    },
-    Known {
-        what: "The name `websocket` in capitals, as in `Upgrade: WebSocket`",
-        host: "the upstream gets `Upgrade: websocket`",
-        envoy: "the upstream gets it as it came",
-        why: "The host writes the handshake itself. It means the same (RFC 9110 section 7.8).",
-        is_it: |pair| in_small_letters(pair.host) == in_small_letters(pair.envoy),
-        example: |place| {
-            let request = place.public("GET").field("Connection", "Upgrade");
-            let request = request
-                .field("Upgrade", "WebSocket")
-                .field("Sec-WebSocket-Version", "13");
-            let key = "dGhlIHNhbXBsZSBub25jZQ==";
-            place.example(Protocol::Http1, request.field("Sec-WebSocket-Key", key))
-        },
-    },
-    Known {
-        what: "Fields of an answer that its `Connection` names",
-        host: "removed",
-        envoy: "passed on",
-        why: "They are of the connection to the upstream (RFC 9110 section 7.6.1). Envoy looks at those of requests only.",
-        is_it: |pair| without_named(pair.host) == without_named(pair.envoy),
-        example: |place| {
-            place.example(
-                Protocol::Http1,
-                place.public("GET").field(ANSWER, "hop-by-hop"),
-            )
-        },
-    },
-    Known {
-        what: "A refusal for a request with `Content-Type: application/grpc`",
-        host: "its status and its page or JSON",
-        envoy: "200 with `grpc-status`",
-        why: "Envoy writes every answer of its own to such requests so. gRPC has no sign-in.",
-        is_it: |pair| {
-            let is_grpc = |value: &str| value.starts_with("application/grpc");
-            pair.envoy.answer.values("content-type").any(is_grpc)
-                && pair.host.forwarded == pair.envoy.forwarded
-        },
-        example: |place| {
-            let request = Request::new("POST", &place.authority, "/private/x");
-            place.example(
-                Protocol::Http2,
-                request.field("content-type", "application/grpc"),
-            )
-        },
-    },
-    Known {
-        what: "An upstream that breaks off in its head or answers what is no HTTP",
-        host: "503 when it broke off, 502 when it is no HTTP, with a page",
-        envoy: "503 when it broke off before the first byte, else 502, with a page",
-        why: "The host's HTTP library does not tell whether some bytes of a head have come.",
-        is_it: |pair| {
-            let outcomes = [pair.host, pair.envoy];
-            outcomes
-                .iter()
-                .all(|one| matches!(one.answer.status, 502 | 503))
-                && is_breaking(pair.request)
-        },
-        example: |place| {
-            place.example(
-                Protocol::Http1,
-                place.public("GET").field(ANSWER, "half-head"),
-            )
-        },
-    },
-    Known {
-        what: "`TE: trailers` of a request, and `Trailer` of a request or an answer",
-        host: "removed",
-        envoy: "passed on",
-        why: "The host drops trailers, because the module does not see them, and does not announce what it drops. Envoy drops them over HTTP/1.1, too.",
-        is_it: |pair| without_trailers(pair.host) == without_trailers(pair.envoy),
-        example: |place| {
-            place.example(
-                Protocol::Http1,
-                place.public("GET").field(ANSWER, "trailers"),
-            )
-        },
-    },
-    Known {
-        what: "Over HTTP/2, a `content-length` that begins with zeros, such as `05`",
-        host: "the upstream gets `5`",
-        envoy: "the upstream gets `05`",
-        why: "The host writes the length of the body itself. It is the same number.",
-        is_it: |pair| without_zeros(pair.host) == without_zeros(pair.envoy),
-        example: |place| {
-            let request = place.public("POST").field("content-length", "05");
-            place.example(Protocol::Http2, request.framed(&[], b"hello"))
-        },
-    },
-];
-
-/// The methods of Envoy's parser (Envoy 1.40, without `allow_custom_methods`).
-const ENVOYS_METHODS: &[&str] = &[
-    "ACL",
-    "BIND",
-    "CHECKOUT",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MOVE",
-    "MSEARCH",
-    "NOTIFY",
-    "OPTIONS",
-    "PATCH",
-    "POST",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "PUT",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SOURCE",
-    "SUBSCRIBE",
-    "TRACE",
-    "UNBIND",
-    "UNLINK",
-    "UNLOCK",
-    "UNSUBSCRIBE",
-];
-
-/// Statuses of what is refused before a policy is asked; 0 is no answer.
-const BEFORE_POLICY: &[u16] = &[0, 400, 405, 413, 426, 431, 501, 505];
-
-fn is_refused_by_both(pair: &Pair<'_>) -> bool {
-    let outcomes = [pair.host, pair.envoy];
-    let refused = |outcome: &&Outcome| {
-        outcome.forwarded.is_empty() && !matches!(outcome.answer.status, 100..=299)
-    };
-    outcomes.iter().all(refused) && outcomes.iter().any(|one| is_before_policy(&one.answer))
-}
-
-/// Whether an answer is certainly none of a policy. Envoy's 403 to upgrades is empty.
-fn is_before_policy(answer: &Answered) -> bool {
-    let is_empty = answer.values("content-length").eq(["0"]);
-    BEFORE_POLICY.contains(&answer.status) || answer.status == 403 && is_empty
-}
-
-fn host_refuses(pair: &Pair<'_>) -> bool {
-    matches!(pair.host.answer.status, 0 | 400) && pair.host.forwarded.is_empty()
-}
-
-fn envoy_refuses(pair: &Pair<'_>) -> bool {
-    pair.envoy.answer.status == 400 && pair.envoy.forwarded.is_empty()
-}
-
-fn is_badly_written(request: &Request) -> bool {
-    let lines = request.lines.iter();
-    let mut within = lines.flat_map(|line| line.iter());
-    let folded = within.any(|byte| matches!(byte, b'\r' | b'\n'));
-    folded
-        || request.method.ends_with(' ')
-        || request.version.ends_with(' ')
-        || request.body.starts_with(b"3\r\nabcX")
-}
-
-/// The outcome with the lines of each field joined.
-fn joined(outcome: &Outcome) -> Outcome {
-    map_fields(outcome, |fields| {
-        let mut joined: Vec<(String, String)> = Vec::new();
-        for (name, value) in fields {
-            match joined.last_mut() {
-                Some((last, all)) if *last == name && name != "set-cookie" => {
-                    all.push(',');
-                    all.push_str(&value);
-                }
-                _ => joined.push((name, value)),
+    /// Whether this difference alone explains what differs.
+    pub(crate) fn explains(&self, pair: &Pair<'_>) -> bool {
+        match self.sign {
+            Sign::Change(change) => {
+                let of = |outcome: &Outcome| change(pair.request, outcome.clone());
+                of(pair.host) == of(pair.envoy)
             }
+            Sign::Fork(is_fork) => is_fork(pair),
         }
-        joined
-    })
-}
-
-/// The outcome without the id of the request.
-fn without_id(outcome: &Outcome) -> Outcome {
-    let mut outcome = map_fields(outcome, |mut fields| {
-        fields.retain(|(name, _)| !matches!(name.as_str(), "x-request-id" | "content-length"));
-        fields
-    });
-    outcome.answer.body = outcome.answer.body.replace("mine", "(random)");
-    outcome
-}
-
-/// The outcome with addresses of IPv4 in their usual form.
-fn unmapped(outcome: &Outcome) -> Outcome {
-    map_fields(outcome, |mut fields| {
-        for (_, value) in &mut fields {
-            *value = value.replace("::ffff:", "");
-        }
-        fields
-    })
-}
-
-/// The outcome with the name of an upgrade in small letters.
-fn in_small_letters(outcome: &Outcome) -> Outcome {
-    map_fields(outcome, |mut fields| {
-        for (name, value) in &mut fields {
-            if name == "upgrade" {
-                value.make_ascii_lowercase();
-            }
-        }
-        fields
-    })
-}
-
-/// The outcome without the field that the recorder's `Connection` names.
-fn without_named(outcome: &Outcome) -> Outcome {
-    map_fields(outcome, |mut fields| {
-        fields.retain(|(name, _)| name != "x-hop");
-        fields
-    })
-}
-
-/// The outcome without the fields that announce trailers.
-fn without_trailers(outcome: &Outcome) -> Outcome {
-    map_fields(outcome, |mut fields| {
-        fields.retain(|(name, value)| name != "trailer" && (name != "te" || value != "trailers"));
-        fields
-    })
-}
-
-/// The outcome with lengths that begin with no zero.
-fn without_zeros(outcome: &Outcome) -> Outcome {
-    map_fields(outcome, |mut fields| {
-        for (name, value) in &mut fields {
-            let digits = value.trim_start_matches('0');
-            if name == "content-length" && !digits.is_empty() {
-                *value = digits.to_owned();
-            }
-        }
-        fields
-    })
-}
-
-/// Whether a request asks the recorder to break off or to talk nonsense.
-fn is_breaking(request: &Request) -> bool {
-    let mut wanted = request.fields.iter().filter(|(name, _)| name == ANSWER);
-    wanted.any(|(_, value)| {
-        matches!(
-            value.as_slice(),
-            b"half-head" | b"garbage" | b"nothing" | b"two-lengths" | b"unasked-switch"
-        )
-    })
-}
-
-type Fields = Vec<(String, String)>;
-
-fn map_fields(outcome: &Outcome, change: impl Fn(Fields) -> Fields) -> Outcome {
-    let Outcome { answer, .. } = outcome;
-    let forwarded = outcome.forwarded.iter().map(|one| Forwarded {
-        fields: change(one.fields.clone()),
-        ..one.clone()
-    });
-    Outcome {
-        answer: Answered {
-            fields: change(answer.fields.clone()),
-            ..answer.clone()
-        },
-        forwarded: forwarded.collect(),
-        ..outcome.clone()
     }
 }
 
-fn is_name(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
+/// Whether known differences, also several at once, explain what differs.
+pub(crate) fn is_explained(pair: &Pair<'_>) -> bool {
+    let Pair { request, .. } = *pair;
+    let reduced = |outcome: &Outcome| {
+        let changes = KNOWN.iter().filter_map(|known| match known.sign {
+            Sign::Change(change) => Some(change),
+            Sign::Fork(_) => None,
+        });
+        changes.fold(outcome.clone(), |outcome, change| change(request, outcome))
+    };
+    let (host, envoy) = (&reduced(pair.host), &reduced(pair.envoy));
+    let reduced = Pair {
+        request,
+        host,
+        envoy,
+    };
+    let is_fork = |known: &Known| matches!(known.sign, Sign::Fork(_)) && known.explains(&reduced);
+    host == envoy || KNOWN.iter().any(is_fork)
 }

@@ -101,7 +101,7 @@ impl Answered {
             body: if is_tunnel {
                 format!("tunnel: {body}")
             } else {
-                mask(&body)
+                without_ages(&mask(&body))
             },
         }
     }
@@ -170,6 +170,22 @@ pub(crate) fn mask(text: &str) -> String {
         rest = behind.as_str();
     }
     masked
+}
+
+/// Replaces how long something is ago or will last, which the page about a session tells.
+fn without_ages(text: &str) -> String {
+    let is_age = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let mut words: Vec<&str> = text.split(' ').collect();
+    for place in 1..words.len() {
+        let is_unit = ["second", "minute", "hour", "day"]
+            .iter()
+            .any(|unit| words[place].starts_with(unit));
+        if is_unit && is_age(words[place - 1]) {
+            words[place - 1] = "(some)";
+            words[place] = words[place].trim_start_matches(char::is_alphabetic);
+        }
+    }
+    words.join(" ")
 }
 
 /// Whether there are two of digits, capitals and small letters.

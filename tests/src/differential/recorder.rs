@@ -196,7 +196,7 @@ async fn read_body(
 
 /// A text frame of a client, which is masked, and the server's frame with the same text.
 pub(crate) const CLIENT_FRAME: &[u8] = b"\x81\x85\x00\x00\x00\x00hello";
-const SERVER_FRAME: &[u8] = b"\x81\x05hello";
+pub(crate) const SERVER_FRAME: &[u8] = b"\x81\x05hello";
 
 /// Answers each frame until the other side ends, and returns everything that came.
 async fn echo(stream: &mut TcpStream, early: Vec<u8>) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::head::escaped;
+use super::recorder::{CASE, CLIENT_FRAME};
 
 /// Protocol of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,17 @@ pub struct Conversation {
     pub requests: Vec<Request>,
 }
 
+/// What comes with a handshake; not sent over HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Early {
+    /// Nothing.
+    None,
+    /// A frame of the WebSocket.
+    Frame,
+    /// A request with the number of the handshake, which a proxy could take for one of the connection.
+    Request,
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -52,6 +64,10 @@ pub struct Request {
     pub framing: Vec<String>,
     /// The body as it is sent, chunks included.
     pub body: Vec<u8>,
+    /// Fields behind the body; not sent over HTTP/1.1, where they are part of the body.
+    pub trailers: &'static [(&'static str, &'static str)],
+    /// What a client sends behind a handshake without waiting for its answer.
+    pub early: Early,
     /// Sent after a 101.
     pub tunnelled: Vec<u8>,
     /// Whether it is sent together with the request before.
@@ -73,6 +89,8 @@ impl Request {
             leading: "",
             framing: Vec::new(),
             body: Vec::new(),
+            trailers: &[],
+            early: Early::None,
             tunnelled: Vec::new(),
             pipelined: false,
         }
@@ -89,6 +107,19 @@ impl Request {
     pub fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.fields
             .push((name.to_owned(), value.as_ref().to_owned()));
+    }
+
+    /// Whether it has a field of this name, which is in small letters.
+    #[must_use]
+    pub fn has_field(&self, name: &str) -> bool {
+        self.values(name).next().is_some()
+    }
+
+    /// The values of its fields of this name.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let fields = self.fields.iter();
+        let of_name = fields.filter(move |(own, _)| own.eq_ignore_ascii_case(name));
+        of_name.map(|(_, value)| value.as_slice())
     }
 
     /// The same with a body that these lines frame.
@@ -130,7 +161,24 @@ impl Request {
         }
         push(b"");
         bytes.extend_from_slice(&self.body);
+        bytes.extend(self.early_bytes());
         bytes
+    }
+
+    /// What is sent behind the request without waiting for its answer.
+    pub(crate) fn early_bytes(&self) -> Vec<u8> {
+        match self.early {
+            Early::None => Vec::new(),
+            Early::Frame => CLIENT_FRAME.to_owned(),
+            Early::Request => {
+                let mut numbers = self.fields.iter().filter(|(name, _)| name == CASE);
+                let number = numbers.next().map_or(&b""[..], |(_, value)| value);
+                let head = "GET /public/early HTTP/1.1\r\nHost: ";
+                let host = self.authority.as_deref().unwrap_or_default();
+                let number = [format!("\r\n{CASE}: ").as_bytes(), number].concat();
+                [&latin1(&format!("{head}{host}")), &number[..], b"\r\n\r\n"].concat()
+            }
+        }
     }
 }
 

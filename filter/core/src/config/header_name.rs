@@ -2,7 +2,7 @@
 
 use crate::contract::CLIENT_CERTIFICATE_HEADER;
 use crate::diagnostics::{Findings, KeyPath, quoted};
-use crate::http::header::WRITTEN_BY_PROXY;
+use crate::http::header::{WRITTEN_BY_PROXY, is_name, is_value};
 
 /// The longest name in bytes, far longer than any in use.
 const MAX_NAME: usize = 128;
@@ -52,7 +52,7 @@ pub(super) fn read_name(
     findings: &mut Findings,
 ) -> Option<String> {
     let lower = name.to_ascii_lowercase();
-    if !is_token(&lower) {
+    if !is_name(&lower) || lower.len() > MAX_NAME {
         let help = if lower.starts_with(':') {
             "write `host_rewrite` for the host, and `prefix_rewrite` or `regex_rewrite_pattern` for the path"
         } else {
@@ -135,7 +135,7 @@ pub(super) fn check_value(text: &str, key_path: &KeyPath, findings: &mut Finding
             .help("shorten it: servers refuse such a header");
         return false;
     }
-    if text.chars().any(|c| c.is_control() && c != '\t') {
+    if !is_value(text) {
         findings
             .problem(
                 key_path,
@@ -145,11 +145,6 @@ pub(super) fn check_value(text: &str, key_path: &KeyPath, findings: &mut Finding
         return false;
     }
     true
-}
-
-fn is_token(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(fits)
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ mod tests {
 
     const LIMIT: AddressLimit = AddressLimit {
         counts: ExpiringTable {
-            kind: "test counts",
+            key: "jetway test counts",
             count: 2,
             bytes: 1024,
         },

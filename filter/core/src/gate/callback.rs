@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use url::form_urlencoded;
 
+use crate::email_address::canonical_email;
 use crate::env::Env;
 use crate::gate::Gate;
 use crate::gate::attempts::return_address;
@@ -290,7 +292,11 @@ impl Gate {
         // The request is only needed for its cookies: without it, the sign-in ends all the same.
         let request = self.router.read(request).ok();
         let request = request.filter(|request| *request.authority.host == *host);
-        self.finish_sign_in(request.as_ref(), result, &session, env)
+        let mut reply = self.finish_sign_in(request.as_ref(), result, &session, env);
+        if has_malformed_email(verified) {
+            reply.event = format!("{} email=malformed", reply.event).into();
+        }
+        reply
     }
 
     /// Describes for the log why verified claims make no session; empty when the problem says everything.
@@ -328,8 +334,8 @@ impl Gate {
             let failure = SignInProblem::TooLarge.into();
             return self.sign_in_failed(attempt, audience, &failure);
         };
-        let event = format!("signed in account={:?}", session.account());
-        let mut reply = redirect(return_address(attempt, &present), event)
+        let mut reply = redirect(return_address(attempt, &present), "signed in".to_owned())
+            .for_account(Some(session.account()))
             .with_cookies(lines)
             .with_cookies(self.attempts.forget(attempt, &present));
         if let Some(line) = self.sign_in_counter.record(request, host, env) {
@@ -337,4 +343,13 @@ impl Gate {
         }
         reply
     }
+}
+
+/// Returns whether the provider states an address that cannot be one, so that the session has none.
+fn has_malformed_email(verified: &VerifiedTokens) -> bool {
+    let claims = verified.claims.as_ref();
+    let email = claims.and_then(|claims| claims.get("email"));
+    email
+        .and_then(Value::as_str)
+        .is_some_and(|email| !email.is_empty() && canonical_email(email).is_none())
 }

@@ -279,10 +279,9 @@ impl Gate {
             ..Extras::default()
         };
         let event = format!(
-            "{} route={:?} account={:?}",
+            "{} route={:?}",
             refusal_event(refusal),
             context.matched.route.name,
-            account.unwrap_or_default(),
         );
         let audience = self.pages.audience(context.request);
         Step::Reply(refuse(refusal, extras, &audience, event))

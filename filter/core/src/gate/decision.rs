@@ -87,7 +87,8 @@ impl Gate {
             }
             Decision::SignIn(_) => self.sign_in(request, request.target.as_ref(), context.env),
         };
-        step.with_cookies(cookies)
+        let account = authentication.session.as_deref().map(Session::account);
+        step.with_cookies(cookies).for_account(account)
     }
 
     /// Turns a permitted request into a step.
@@ -127,10 +128,9 @@ impl Gate {
         let refusal = refusal_for(reasons);
         let is_unverified = session.is_some_and(Session::has_unverified_email);
         let event = format!(
-            "{} route={:?} account={:?} reasons={reasons}{}",
+            "{} route={:?} reasons={reasons}{}",
             refusal_event(refusal),
             route.name,
-            account.unwrap_or_default(),
             if is_unverified {
                 " email_verified=false"
             } else {
@@ -151,7 +151,7 @@ impl Gate {
             ..Extras::default()
         };
         let audience = self.pages.audience(context.request);
-        refuse(refusal, extras, &audience, event)
+        refuse(refusal, extras, &audience, event).because(reasons.to_string())
     }
 }
 

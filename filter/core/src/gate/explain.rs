@@ -176,11 +176,11 @@ fn describe_permitted(route: &Route, step: Step, reasons: Reasons) -> Outcome {
         }
         (Target::Redirect(_), Step::Reply(reply)) => {
             let location = reply.header("location").unwrap_or_default();
-            let summary = format!("the policy permits it, and the visitor is sent to {location}");
+            let summary = format!("the policy permits it, and the client is sent to {location}");
             (ExplainedDecision::Allow, reply.status, summary)
         }
         (Target::Response(_), Step::Reply(reply)) => {
-            let summary = "the policy permits it, and the visitor gets the fixed response";
+            let summary = "the policy permits it, and the client gets the fixed response";
             (ExplainedDecision::Allow, reply.status, summary.to_owned())
         }
         (_, Step::Reply(reply)) => {
@@ -247,11 +247,7 @@ impl Explanation {
             Step::Call(..) | Step::Hold { .. } => (ExplainedDecision::Login, TO_PROVIDER),
             // The result depends on the body, which is not part of the question.
             Step::ReadBody { .. } => (ExplainedDecision::Allow, 200),
-            Step::Reply(reply) if reply.status == Refusal::Unauthenticated.status() => {
-                (ExplainedDecision::Login, reply.status)
-            }
-            Step::Reply(reply) if reply.status < 400 => (ExplainedDecision::Allow, reply.status),
-            Step::Reply(reply) => (ExplainedDecision::Deny, reply.status),
+            Step::Reply(reply) => (reply.decision, reply.status),
             Step::Forward(_) => (ExplainedDecision::Deny, Refusal::Internal.status()),
         };
         let summary = format!(

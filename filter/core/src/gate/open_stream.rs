@@ -81,6 +81,12 @@ impl OpenStream {
         }
     }
 
+    /// Returns the account of the user, if one is signed in.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.session.as_deref().map(Session::account)
+    }
+
     /// Returns the facts for which the policy is evaluated now.
     pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
         Facts {

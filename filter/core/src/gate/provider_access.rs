@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 /// and a logout token that is signed by a key of this very minute would find none.
 const KEY_FETCHES: AddressLimit = AddressLimit {
     counts: ExpiringTable {
-        kind: "key fetches",
+        key: "jetway key fetches",
         count: 4,
         bytes: 8 * 1024,
     },

@@ -33,7 +33,7 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// Logout tokens that were used, until they are too old anyway. Only the provider's tokens get into this table.
 const USED_TOKENS: ExpiringTable = ExpiringTable {
-    kind: "logout tokens",
+    key: "jetway logout tokens",
     count: 8,
     bytes: 16 * 1024,
 };
@@ -42,7 +42,7 @@ const USED_TOKENS: ExpiringTable = ExpiringTable {
 /// A front-channel logout carries no proof: without this table, any client could fill the list of revocations with ids that
 /// no session has. For a session that had to leave this table, the browser's own cookie is required.
 const PROVIDER_SESSIONS: ExpiringTable = ExpiringTable {
-    kind: "provider sessions",
+    key: "jetway provider sessions",
     count: 64,
     bytes: 32 * 1024,
 };
@@ -52,7 +52,7 @@ const PROVIDER_SESSIONS: ExpiringTable = ExpiringTable {
 /// token that names its key is accepted from any address.
 const FORGERIES: AddressLimit = AddressLimit {
     counts: ExpiringTable {
-        kind: "forged logout tokens",
+        key: "jetway forged logout tokens",
         count: 16,
         bytes: 8 * 1024,
     },

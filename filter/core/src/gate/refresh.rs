@@ -24,6 +24,9 @@ use crate::session::refresh_state::{
 use crate::session::{Session, UserInfoUpdate};
 use crate::time::Timestamp;
 
+/// The reason in the log when a refreshed session has no room.
+const TOO_LARGE: &str = "the claims that policies need do not fit into it";
+
 /// Whether a session needs a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -136,7 +139,10 @@ impl Sessions {
         let refresh = session.refresh.as_ref();
         let can_begin = refresh
             .is_some_and(|refresh| refresh.is_due(env.now) && refresh.refresh_token.is_some());
-        let Some(state) = self.refresh_state(session, env).filter(|_| can_begin) else {
+        if !can_begin {
+            return Due::No;
+        }
+        let Some(state) = self.refresh_state(session, env) else {
             return Due::No;
         };
         if !state.turn.is_free(env.now) {
@@ -192,9 +198,14 @@ impl Sessions {
     ) -> Cow<'static, str> {
         let account = before.account();
         let (outcome, event) = match end {
-            RefreshEnd::Refreshed(session) => {
-                (self.share(&session, env), "session refreshed".to_owned())
-            }
+            RefreshEnd::Refreshed(session) => match self.share(&session, env) {
+                Some(shared) => (Some(shared), "session refreshed".to_owned()),
+                // What the provider says now would not count, and the refresh token that it gave would be lost.
+                None => (
+                    Some(RefreshOutcome::Ended(before.generation())),
+                    format!("session ended: {TOO_LARGE}"),
+                ),
+            },
             RefreshEnd::Rotated(session, why) => (
                 self.share(&session, env),
                 format!("session not refreshed: {why}"),

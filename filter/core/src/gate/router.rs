@@ -2,15 +2,12 @@
 
 mod route_index;
 
-use std::rc::Rc;
-
 use crate::config::{Listener, PathMatch, Route, RouteNumber, SignInHost};
 use crate::gate::endpoints::{is_health_path, is_own_path};
 use crate::gate::header_rules::HeaderRules;
 use crate::http::client_certificate::{CertificateReader, Shown};
-use crate::http::header::Reserved;
 use crate::http::path::without_parameters;
-use crate::http::request::{Authority, Parsed, Request};
+use crate::http::request::{Authority, KnownNames, Parsed, Request};
 use crate::refusal::Refusal;
 use route_index::{HTTPS, KnownOrigin, RouteIndex};
 
@@ -22,7 +19,7 @@ pub(super) struct Router {
     /// The header rules of each route, in the order of `routes`.
     rules: Vec<HeaderRules>,
     sign_in_host: Option<SignInHost>,
-    reserved: Rc<Reserved>,
+    known: KnownNames,
     certificates: CertificateReader,
 }
 
@@ -65,14 +62,14 @@ impl Router {
         routes: Vec<Route>,
         rules: Vec<HeaderRules>,
         listener: &Listener,
-        reserved: Rc<Reserved>,
+        known: KnownNames,
     ) -> Self {
         Self {
             index: RouteIndex::new(&routes, listener.port()),
             routes,
             rules,
             sign_in_host: None,
-            reserved,
+            known,
             certificates: CertificateReader::new(listener.client_authority.is_some()),
         }
     }
@@ -90,7 +87,7 @@ impl Router {
     /// # Errors
     /// See [`Parsed::read`].
     pub(super) fn read<'r>(&self, request: &Request<'r>) -> Result<Parsed<'r>, Refusal> {
-        Parsed::read(request, &self.reserved)
+        Parsed::read(request, &self.known)
     }
 
     /// Reads the client certificate of a request.
@@ -212,7 +209,11 @@ fn host_and_port<'a>(authority: &'a Authority<'_>) -> (&'a str, u16) {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::http::cookie::CookieNames;
+    use crate::http::header::Reserved;
     use crate::testing::config;
     use serde_json::json;
 
@@ -223,8 +224,11 @@ mod tests {
             .iter()
             .map(|route| HeaderRules::of(route, &config.identity));
         let rules = rules.collect();
-        let reserved = Rc::new(Reserved::new(std::iter::empty()));
-        Router::new(config.routes, rules, &config.listener, reserved)
+        let known = KnownNames {
+            reserved: Rc::new(Reserved::new(std::iter::empty())),
+            cookies: CookieNames::new(&config.session.cookie_name),
+        };
+        Router::new(config.routes, rules, &config.listener, known)
             .with_sign_in_host(config.session.sign_in_host)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::contract::{CALLBACK_PATH, SIGN_IN_HOST_CALLBACK};
 use crate::env::{Env, NoRandomness};
+use crate::explain::ExplainedDecision;
 use crate::gate::Gate;
 use crate::gate::attempts::kept_fragment;
 use crate::gate::pages::{refusal_event, refuse_sign_in};
@@ -120,6 +121,7 @@ impl Gate {
         };
         let event = format!("{SIGN_IN_BEGUN} attempt={}", attempt.id());
         let mut reply = redirect(location, event);
+        reply.decision = ExplainedDecision::Login;
         for id in self.attempts.surplus(request, env.now) {
             reply.add("set-cookie", self.attempts.remove(&id));
         }

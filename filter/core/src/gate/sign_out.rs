@@ -110,13 +110,15 @@ impl Gate {
             .map(|session| self.sessions.newest(session, env));
         let session = session.as_deref();
         let mut event = match session {
-            Some(session) => format!("signed out account={:?}", session.account()),
+            Some(_) => "signed out".to_owned(),
             None => "signed out without a session".to_owned(),
         };
+        let account = session.map(Session::account);
         if !all_ended {
             event.push_str(", but copies of the cookie live on: the shared data is full");
         }
         let reply = self.sign_out_reply(request, session, event, env);
+        let reply = reply.for_account(account);
         match session.and_then(|session| self.revoke_refresh_token(session, env)) {
             Some(call) => Step::Call(call, Waiting::on(Flow::SignOut(SignOut::new(reply)))),
             None => Step::Reply(reply),

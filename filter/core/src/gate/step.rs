@@ -47,6 +47,14 @@ impl Step {
         }
     }
 
+    /// The same step, for the account of a user.
+    pub(crate) fn for_account(self, account: Option<&str>) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(reply.for_account(account)),
+            other => other,
+        }
+    }
+
     /// The same step, with what a forwarded stream is rechecked by.
     pub(crate) fn with_open_stream(self, stream: impl FnOnce() -> OpenStream) -> Self {
         match self {

@@ -64,12 +64,10 @@ impl Gate {
 
     fn close(&self, stream: &OpenStream, reason: &CloseReason) -> StreamClose {
         let route = self.router.route(stream.route);
-        let account = stream.session.as_deref().map(Session::account);
         let event = format!(
-            "stream closed: {} route={:?} account={:?}",
+            "stream closed: {} route={:?}",
             reason.words,
             route.map(|route| route.name.as_str()).unwrap_or_default(),
-            account.unwrap_or_default(),
         );
         let identity = stream.cockpit_identity.as_ref();
         StreamClose {

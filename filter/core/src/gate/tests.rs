@@ -11,6 +11,7 @@ mod fuzz;
 mod handover;
 mod headers;
 mod identity;
+mod many_groups;
 mod pages;
 mod paths;
 mod provider_logout;

@@ -1,5 +1,6 @@
 //! Builds what the upstream sees of a permitted request.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::config::IdentitySettings;
@@ -7,12 +8,11 @@ use crate::contract::ROUTE_HEADER;
 use crate::gate::api_client::is_own_authorization;
 use crate::gate::cockpit::cookie::{Binding, has_released, without_released};
 use crate::gate::cockpit::{CockpitAccess, CockpitSso};
-use crate::gate::cookie_vault::CookieVault;
 use crate::gate::decision::RouteContext;
 use crate::gate::header_rules::{HeaderRules, HeaderValue};
 use crate::gate::rewrite;
 use crate::http::client_certificate::{Certificate, ClientCertificate};
-use crate::http::cookie::Stripped;
+use crate::http::cookie::CookieLine;
 use crate::http::edit::Edit;
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO, TrustedProxies};
 use crate::http::header::{Reserved, comma_list};
@@ -33,7 +33,6 @@ pub(super) struct UpstreamHeaders {
     reserved: Rc<Reserved>,
     /// The proxies in front that may be believed about the client.
     proxies: TrustedProxies,
-    vault: Rc<CookieVault>,
     identity: Rc<IdentitySettings>,
 }
 
@@ -50,13 +49,11 @@ impl UpstreamHeaders {
     pub(super) fn new(
         proxies: TrustedProxies,
         reserved: Rc<Reserved>,
-        vault: Rc<CookieVault>,
         identity: Rc<IdentitySettings>,
     ) -> Self {
         Self {
             reserved,
             proxies,
-            vault,
             identity,
         }
     }
@@ -77,7 +74,7 @@ impl UpstreamHeaders {
         let (request, matched) = (context.request, context.matched);
         let mut edits = self.client_edits(context)?;
         let binding = access.map(|access| &access.binding);
-        edits.extend(self.cookie_edit(request.cookies(), binding, cockpit.is_configured()));
+        edits.extend(self.cookie_edit(request, binding, cockpit.is_configured()));
         let issued = self.issue_assertion(context)?;
         let session = context.facts.session;
         let warning = issued
@@ -157,7 +154,7 @@ impl UpstreamHeaders {
             edits.push(if chain.is_empty() {
                 Edit::Remove(FORWARDED_FOR.into())
             } else {
-                Edit::set(FORWARDED_FOR, chain.into_bytes())
+                Edit::set(FORWARDED_FOR, chain.into_owned().into_bytes())
             });
         }
         let scheme = self.proxies.scheme(request.forwarded_proto);
@@ -168,29 +165,26 @@ impl UpstreamHeaders {
         edits
     }
 
-    fn forwarded_for(&self, request: &Parsed<'_>) -> String {
-        self.proxies.chain(request.forwarded_for.iter().copied())
+    fn forwarded_for<'r>(&self, request: &Parsed<'r>) -> Cow<'r, str> {
+        self.proxies.chain_of_lines(&request.forwarded_for)
     }
 
     /// Returns the edit that leaves the cookies that the upstream may see, when these are not all. `binding` tells which
     /// cookies of Cockpit's belong to the session.
     fn cookie_edit(
         &self,
-        headers: &[&[u8]],
+        request: &Parsed<'_>,
         binding: Option<&Binding>,
         has_cockpit: bool,
     ) -> Option<Edit<'static>> {
-        let stripped: Vec<Stripped> = headers
-            .iter()
-            .map(|header| self.vault.names.strip(header))
-            .collect();
-        let is_untouched = stripped.iter().all(|stripped| *stripped == Stripped::Keep);
+        let lines = request.cookies();
+        let is_untouched = !lines.iter().any(CookieLine::has_own);
         // The cookies of a Cockpit on the same host are sent with every request.
-        let is_beside_cockpit = has_cockpit && headers.iter().any(|line| has_released(line));
-        if headers.is_empty() || (is_untouched && binding.is_none() && !is_beside_cockpit) {
+        let is_beside_cockpit = has_cockpit && lines.iter().any(|line| has_released(line.header()));
+        if lines.is_empty() || (is_untouched && binding.is_none() && !is_beside_cockpit) {
             return None;
         }
-        let joined = join_cookies(headers, &stripped);
+        let joined = join_others(lines);
         let kept = match binding {
             Some(binding) => binding.admit(&joined),
             None if is_beside_cockpit => without_released(&joined),
@@ -205,20 +199,12 @@ impl UpstreamHeaders {
 }
 
 /// Joins all cookies but the proxy's own into one header.
-fn join_cookies(headers: &[&[u8]], stripped: &[Stripped]) -> Vec<u8> {
-    let mut kept = Vec::new();
-    for (header, stripped) in headers.iter().zip(stripped) {
-        let rest = match stripped {
-            Stripped::Keep => header,
-            Stripped::Replace(rest) => rest.as_slice(),
-            Stripped::Remove => continue,
-        };
-        if !kept.is_empty() {
-            kept.extend_from_slice(b"; ");
-        }
-        kept.extend_from_slice(rest);
+fn join_others(lines: &[CookieLine<'_>]) -> Vec<u8> {
+    let mut others = Vec::with_capacity(lines.iter().map(CookieLine::others_len).sum());
+    for line in lines {
+        line.append_others(&mut others);
     }
-    kept
+    others
 }
 
 /// Adds the headers that identify the user.
@@ -319,10 +305,8 @@ impl Sources<'_> {
     /// proxy's own cookies, credentials for the proxy, and headers that only a proxy may write.
     fn add_request_header(&self, name: &str, into: &mut Vec<u8>) {
         if name == "cookie" {
-            let headers = self.request.cookies();
-            let strip = |header: &&[u8]| self.headers.vault.names.strip(header);
-            let stripped: Vec<Stripped> = headers.iter().map(strip).collect();
-            into.extend(without_released(&join_cookies(headers, &stripped)));
+            let lines = self.request.cookies();
+            into.extend(without_released(&join_others(lines)));
             return;
         }
         if name == FORWARDED_FOR {

@@ -50,7 +50,8 @@ impl Gate {
         };
         let open = self.open_routes(request, session, env.now);
         if self.pages.audience(request).asks_for_json() {
-            return data(200, &self.session_as_json(request, session, &open));
+            let reply = data(200, &self.session_as_json(request, session, &open));
+            return reply.for_account(Some(session.account()));
         }
         let target = self.sign_out_targets();
         let facts = self.session_as_facts(request, session, env.now);
@@ -83,6 +84,7 @@ impl Gate {
             extras,
             &self.pages.audience(request),
         )
+        .for_account(Some(session.account()))
     }
 
     /// Returns what an operator needs to know about a session, and the reasons of the policies.

@@ -1,6 +1,14 @@
 //! The proxy's own cookies: reads them, hides them from upstreams, sets and clears them (RFC 6265bis).
 
+mod line;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
+
+use memchr::memchr;
+
+pub(crate) use line::CookieLine;
 
 /// Longest value of one cookie in bytes. Browsers keep 4096 bytes of name and value together (RFC 6265bis section 5.7), and
 /// some count the attributes as well.
@@ -65,7 +73,7 @@ impl<'a> OwnCookies<'a> {
 
     fn join(&self, first: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         // Base64url has no dot: only the first of several cookies contains one.
-        let Some(dot) = first.iter().position(|&byte| byte == b'.') else {
+        let Some(dot) = memchr(b'.', first) else {
             return self.parts.is_empty().then_some(Cow::Borrowed(first));
         };
         let (count, first) = (first.get(..dot)?, first.get(dot + 1..)?);
@@ -196,34 +204,40 @@ impl CookieNames {
         format!("{}{id}", self.attempt_prefix)
     }
 
+    /// Finds the proxy's own cookies in one `Cookie` header value.
+    pub(crate) fn scan<'a>(&self, header: &'a [u8]) -> CookieLine<'a> {
+        CookieLine::scan(header, |pair| self.is_own(pair))
+    }
+
     /// Reads the proxy's own cookies from one `Cookie` header value.
     ///
     /// Names have to match exactly: a browser guarantees the `__Host-` rules only for the exact name.
-    pub fn read<'a>(&self, header: &'a [u8], into: &mut OwnCookies<'a>) {
-        for pair in split_pairs(header) {
-            let Some((name, value)) = split_pair(pair) else {
-                continue;
-            };
+    pub(crate) fn read<'a>(&self, line: &CookieLine<'a>, into: &mut OwnCookies<'a>) {
+        for (name, value) in line.own_pairs().filter_map(split_pair) {
             if into.count() == MAX_OWN_COOKIES {
                 return;
             }
-            if name == self.session.as_bytes() {
-                into.sessions.push(value);
-            } else if name == self.login_loop.as_bytes() {
-                into.login_loop = Some(value);
-            } else if name == self.sign_out.as_bytes() {
-                into.sign_out = Some(value);
-            } else if let Some(id) = name.strip_prefix(self.fragment_prefix.as_bytes())
-                && let Ok(id) = std::str::from_utf8(id)
-            {
-                into.fragments.push((id, value));
-            } else if let Some(place) = self.read_part_number(name) {
-                into.parts.push((place, value));
-            } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())
-                && let Ok(id) = std::str::from_utf8(id)
-            {
-                into.attempts.push((id, value));
-            }
+            self.read_pair(name, value, into);
+        }
+    }
+
+    fn read_pair<'a>(&self, name: &'a [u8], value: &'a [u8], into: &mut OwnCookies<'a>) {
+        if name == self.session.as_bytes() {
+            into.sessions.push(value);
+        } else if name == self.login_loop.as_bytes() {
+            into.login_loop = Some(value);
+        } else if name == self.sign_out.as_bytes() {
+            into.sign_out = Some(value);
+        } else if let Some(id) = name.strip_prefix(self.fragment_prefix.as_bytes())
+            && let Ok(id) = std::str::from_utf8(id)
+        {
+            into.fragments.push((id, value));
+        } else if let Some(place) = self.read_part_number(name) {
+            into.parts.push((place, value));
+        } else if let Some(id) = name.strip_prefix(self.attempt_prefix.as_bytes())
+            && let Ok(id) = std::str::from_utf8(id)
+        {
+            into.attempts.push((id, value));
         }
     }
 
@@ -231,26 +245,6 @@ impl CookieNames {
         match name.strip_prefix(self.part_prefix.as_bytes())? {
             [digit @ b'1'..=b'9'] => Some(usize::from(digit - b'0')),
             _ => None,
-        }
-    }
-
-    /// Removes the proxy's own cookies from a header; the others stay as they are and in their order.
-    #[must_use]
-    pub fn strip(&self, header: &[u8]) -> Stripped {
-        if !split_pairs(header).any(|pair| self.is_own(pair)) {
-            return Stripped::Keep;
-        }
-        let mut kept = Vec::with_capacity(header.len());
-        for pair in split_pairs(header).filter(|pair| !self.is_own(pair) && !pair.is_empty()) {
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
-        }
-        if kept.is_empty() {
-            Stripped::Remove
-        } else {
-            Stripped::Replace(kept)
         }
     }
 
@@ -267,27 +261,23 @@ impl CookieNames {
     /// Returns whether a cookie is one of the proxy's own. In contrast to [`CookieNames::read`], spaces around the name and its
     /// case do not matter, so that no spelling hides one.
     fn is_own(&self, pair: &[u8]) -> bool {
-        let name = pair
-            .split(|&byte| byte == b'=')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii();
         let session = self.session.as_bytes();
-        name.get(..session.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(session))
-            && (name.len() == session.len() || name.get(session.len()) == Some(&b'_'))
+        let Some((start, rest)) = pair.trim_ascii_start().split_at_checked(session.len()) else {
+            return false;
+        };
+        if !start.eq_ignore_ascii_case(session) {
+            return false;
+        }
+        match rest {
+            [] | [b'=' | b'_', ..] => true,
+            // Spaces may be between the name and the `=`.
+            [first, ..] if first.is_ascii_whitespace() => {
+                let behind = rest.trim_ascii_start();
+                behind.is_empty() || behind.starts_with(b"=")
+            }
+            _ => false,
+        }
     }
-}
-
-/// The change of a `Cookie` header for the upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stripped {
-    /// The header stays as it is.
-    Keep,
-    /// The header is replaced by this value.
-    Replace(Vec<u8>),
-    /// The header is removed.
-    Remove,
 }
 
 /// Returns a `Set-Cookie` value that keeps `value` for `seconds`. The `__Host-` prefix requires `Secure`, `Path=/` and no
@@ -313,171 +303,8 @@ pub fn clear(name: &str) -> String {
     set(name, "", 0)
 }
 
-fn split_pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
-    header
-        .split(|&byte| byte == b';')
-        .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
-}
-
 fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    let equals = memchr(b'=', pair)?;
     let (name, value) = pair.split_at_checked(equals)?;
     Some((name, value.get(1..)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names() -> CookieNames {
-        CookieNames::new("__Host-jetway")
-    }
-
-    fn own(header: &[u8]) -> OwnCookies<'_> {
-        let mut found = OwnCookies::default();
-        names().read(header, &mut found);
-        found
-    }
-
-    #[test]
-    fn reads_session_and_attempts() {
-        let found = own(b"a=b; __Host-jetway=S; __Host-jetway_attempt_x1=T; c");
-        assert_eq!(found.sessions, [b"S"]);
-        assert_eq!(found.attempts, [("x1", b"T".as_slice())]);
-    }
-
-    #[test]
-    fn all_of_ours_can_be_removed() {
-        let header = b"a=b; __Host-jetway=S; __Host-jetway_1=P; __Host-jetway_attempt_x1=T; \
-                       __Host-jetway_fragment_x1=F; __Host-jetway_sign_out=O; __Host-jetway_login_count=B; \
-                       __Host-jetway_attempt_<x> y=T; __Host-jetway_attempt_\xc3\xa9=T";
-        let lines = names().clear_all(&own(header));
-        let removed: Vec<&str> = lines
-            .iter()
-            .map(|line| line.strip_suffix("=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"))
-            .map(Option::unwrap)
-            .collect();
-        assert_eq!(
-            removed,
-            [
-                "__Host-jetway",
-                "__Host-jetway_1",
-                "__Host-jetway_login_count",
-                "__Host-jetway_attempt_x1",
-                "__Host-jetway_fragment_x1",
-                "__Host-jetway_sign_out",
-            ]
-        );
-    }
-
-    #[test]
-    fn long_sessions_come_in_parts() {
-        let sealed = |length: usize| "x".repeat(length - 1) + "y";
-        let none = OwnCookies::default();
-        let set = |length| names().set_session(&sealed(length), 60, &none);
-        for (length, count) in [
-            (1, 1),
-            (CHUNK, 1),
-            (CHUNK + 1, 2),
-            (2 * CHUNK, 2),
-            (MAX_SESSION_VALUE, 3),
-        ] {
-            let lines = set(length).unwrap();
-            assert_eq!(lines.len(), count, "{length}");
-            let pairs: Vec<&str> = lines
-                .iter()
-                .map(|line| line.split(';').next().unwrap())
-                .collect();
-            assert!(pairs.iter().all(|pair| pair.len() < 4096));
-            let header = pairs.join("; ");
-            let found = own(header.as_bytes());
-            let whole: Vec<_> = found.sessions().collect();
-            assert_eq!(whole, [sealed(length).as_bytes()], "{length}");
-            assert_eq!(names().clear_session(&found).len(), count);
-        }
-        assert!(set(MAX_SESSION_VALUE + 1).is_none());
-    }
-
-    #[test]
-    fn parts_that_do_not_fit_make_no_session() {
-        for header in [
-            "__Host-jetway=2.a",
-            "__Host-jetway=2.a; __Host-jetway_2=b",
-            "__Host-jetway=2.a; __Host-jetway_1=b; __Host-jetway_2=c",
-            "__Host-jetway=2.a; __Host-jetway_1=b; __Host-jetway_1=c",
-            "__Host-jetway=a; __Host-jetway_1=b",
-            "__Host-jetway=1.a",
-            "__Host-jetway=255.a; __Host-jetway_1=b",
-            "__Host-jetway=-1.a; __Host-jetway_1=b",
-            "__Host-jetway=.a; __Host-jetway_1=b",
-            "__Host-jetway_1=b",
-        ] {
-            let found = own(header.as_bytes());
-            assert!(found.has_session(), "{header}");
-            assert_eq!(found.sessions().count(), 0, "{header}");
-        }
-        let shorter = own(b"__Host-jetway=2.a; __Host-jetway_1=b");
-        let lines = names().set_session("x", 60, &shorter).unwrap();
-        assert!(lines[1].starts_with("__Host-jetway_1=; ") && lines[1].contains("Max-Age=0;"));
-    }
-
-    #[test]
-    fn near_misses_are_not_the_session() {
-        for header in [
-            b"=__Host-jetway=evil".as_slice(),
-            b"a=b;  __Host-jetway=evil",
-            b"__host-jetway=evil",
-            b"__Host-jetway =evil",
-            b"__Host-jetway",
-            b";;;",
-            b"=",
-            b"\xff=\xff",
-        ] {
-            assert!(own(header).sessions.is_empty(), "{header:?}");
-        }
-    }
-
-    #[test]
-    fn a_flood_is_cut() {
-        let header = b"__Host-jetway=x; ".repeat(100);
-        assert_eq!(own(&header).sessions.len(), MAX_OWN_COOKIES);
-    }
-
-    #[test]
-    fn strips_ours_and_keeps_others_as_they_are() {
-        let strip = |header: &[u8]| names().strip(header);
-        assert_eq!(strip(b"a=b; cockpit=\"x y\"; \xff"), Stripped::Keep);
-        assert_eq!(
-            strip(b"a=b; __Host-jetway=S; c=\xff=; d"),
-            Stripped::Replace(b"a=b; c=\xff=; d".to_vec())
-        );
-        assert_eq!(
-            strip(b"__Host-jetway=S; __Host-jetway_attempt_x=T"),
-            Stripped::Remove
-        );
-        assert_eq!(
-            strip(b"a=b;   __HOST-jetway =S"),
-            Stripped::Replace(b"a=b".to_vec())
-        );
-        assert_eq!(strip(b"__Host-jetwayish=S"), Stripped::Keep);
-    }
-
-    #[test]
-    fn upstreams_cannot_set_ours() {
-        assert!(names().sets_own(b"__Host-jetway=evil; Path=/"));
-        assert!(names().sets_own(b" __host-jetway_attempt_1=evil"));
-        assert!(!names().sets_own(b"cockpit=1; Path=/; __Host-jetway=1"));
-    }
-
-    #[test]
-    fn attributes() {
-        assert_eq!(
-            set("__Host-s", "v", 9),
-            "__Host-s=v; Path=/; Max-Age=9; Secure; HttpOnly; SameSite=Lax"
-        );
-        assert_eq!(
-            clear("__Host-s"),
-            "__Host-s=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
-        );
-    }
 }

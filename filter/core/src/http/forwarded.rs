@@ -1,6 +1,7 @@
 //! The statements of proxies in front about the client of a request, and how many of them are trusted (`xff_num_trusted_hops`).
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Reads an address as proxies write it, with or without a port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`.
 #[must_use]
@@ -60,6 +61,15 @@ impl TrustedProxies {
         addresses.join(", ")
     }
 
+    /// Returns the same, without a copy for the line that most requests have: one IPv4 address, of which there is only one
+    /// spelling.
+    pub fn chain_of_lines<'l>(self, lines: &[&'l [u8]]) -> Cow<'l, str> {
+        match lines {
+            [line] if let Some(address) = read_plain_address(line) => Cow::Borrowed(address),
+            _ => Cow::Owned(self.chain(lines.iter().copied())),
+        }
+    }
+
     /// Returns the scheme with which the client reached the first trusted proxy, or this one: `https` or `http`. `stated` is the
     /// value of `X-Forwarded-Proto`, if there is exactly one.
     #[must_use]
@@ -79,6 +89,12 @@ fn split_entries<'l>(lines: impl IntoIterator<Item = &'l [u8]>) -> Vec<&'l [u8]>
         .collect()
 }
 
+/// Returns a line that is one IPv4 address.
+fn read_plain_address(line: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(line).ok()?;
+    text.parse::<Ipv4Addr>().ok().map(|_| text)
+}
+
 /// Reads an entry of a list that is an address without a port.
 fn read_entry(entry: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(entry.trim_ascii()).ok()?.parse().ok()
@@ -87,6 +103,7 @@ fn read_entry(entry: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const PEER: &str = "192.0.2.7";
 
@@ -164,6 +181,18 @@ mod tests {
             assert_eq!(again, chain, "cutting twice changes nothing");
         }
         assert_eq!(proxies(usize::MAX).chain(bytes(&[])), "");
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_that_is_not_copied_has_the_same_chain(
+            lines in proptest::collection::vec("[0-9.]{0,3}|[0-9a-f:.,\\[\\] ]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}|([1-9]\\.){3}[1-9]", 0..3),
+            hops in 0..3_usize,
+        ) {
+            let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+            let copied = proxies(hops).chain(lines.iter().copied());
+            prop_assert_eq!(proxies(hops).chain_of_lines(&lines), copied);
+        }
     }
 
     #[test]

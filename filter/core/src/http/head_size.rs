@@ -22,14 +22,16 @@ pub const READ_FIELDS: usize = 1000;
 
 /// Returns whether the head of a request is too large to be forwarded. Its cookies are joined before they are counted.
 pub(crate) fn is_too_large(headers: &[(String, Vec<u8>)]) -> bool {
-    let bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.len().saturating_add(value.len()))
-        .fold(0, usize::saturating_add);
-    let is_field = |name: &str| name != "cookie" && !name.starts_with(':');
-    let others = headers.iter().filter(|(name, _)| is_field(name)).count();
-    let cookies = usize::from(headers.iter().any(|(name, _)| name == "cookie"));
-    bytes > FORWARDED_BYTES || others + cookies > FORWARDED_FIELDS
+    let (mut bytes, mut others, mut cookies) = (0_usize, 0_usize, 0);
+    for (name, value) in headers {
+        bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
+        if name == "cookie" {
+            cookies = 1;
+        } else if !name.starts_with(':') {
+            others = others.saturating_add(1);
+        }
+    }
+    bytes > FORWARDED_BYTES || others.saturating_add(cookies) > FORWARDED_FIELDS
 }
 
 #[cfg(test)]

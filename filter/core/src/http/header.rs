@@ -6,6 +6,19 @@ use crate::http::path::escape;
 pub use reserved::{RESERVED, ReservedGroup};
 pub(crate) use reserved::{Reserved, WRITTEN_BY_PROXY, is_alias};
 
+/// Returns whether the string can be the name of a header: a token (RFC 9110 section 5.6.2), in any case.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(fits)
+}
+
+/// Returns whether the string can be the value of a header: it has no control characters (RFC 9110 section 5.5).
+#[must_use]
+pub fn is_value(value: &str) -> bool {
+    !value.chars().any(|c| c.is_control() && c != '\t')
+}
+
 /// Removes from a header value what is not allowed in one (RFC 9110 section 5.5): control characters, and space at its ends.
 pub(crate) fn clean(mut value: Vec<u8>) -> Vec<u8> {
     value.retain(|&byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f));

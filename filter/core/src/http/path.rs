@@ -82,7 +82,9 @@ fn has_third_reading(path: &str) -> bool {
 }
 
 fn remove_parameters(path: &str, name: fn(&str) -> Option<&str>) -> Option<String> {
-    if !path.split('/').any(|segment| name(segment).is_some()) {
+    // Both kinds of parameters have one of these characters, which nearly no path has.
+    let may_have_parameter = path.bytes().any(|byte| matches!(byte, b';' | b'%'));
+    if !may_have_parameter || !path.split('/').any(|segment| name(segment).is_some()) {
         return None;
     }
     let names = path

@@ -7,6 +7,7 @@ pub(crate) use pages::*;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::explain::ExplainedDecision;
 use crate::http::caching::{CACHE_CONTROL, is_for_shared_caches, private_directives};
 
 /// The beginning of the event of a redirect to a sign-in.
@@ -26,6 +27,12 @@ pub struct Reply {
     pub body: String,
     /// The event for the log: one line without secrets.
     pub event: Cow<'static, str>,
+    /// The decision that it carries out, for the access log.
+    pub decision: ExplainedDecision,
+    /// The reasons of the decision, separated by commas; empty when it needs none.
+    pub reasons: Cow<'static, str>,
+    /// The account of the user, if one is signed in.
+    pub account: Option<String>,
 }
 
 impl fmt::Debug for Reply {
@@ -41,6 +48,20 @@ impl fmt::Debug for Reply {
 impl Reply {
     pub(crate) fn add(&mut self, name: &'static str, value: String) {
         self.headers.push((Cow::Borrowed(name), value));
+    }
+
+    /// Names the account of the user, unless it is named already.
+    pub(crate) fn for_account(mut self, account: Option<&str>) -> Self {
+        self.account = self.account.or_else(|| account.map(str::to_owned));
+        self
+    }
+
+    /// Names the reasons of the decision.
+    pub(crate) fn because(self, reasons: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reasons: reasons.into(),
+            ..self
+        }
     }
 
     /// Adds `Set-Cookie` values. A reply that has any is kept out of shared caches.

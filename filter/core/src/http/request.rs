@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::contract::{CLIENT_CERTIFICATE_HEADER, TRANSFER_ENCODING_HEADER};
-use crate::http::cookie::{CookieNames, OwnCookies};
+use crate::http::cookie::{CookieLine, CookieNames, OwnCookies};
 use crate::http::forwarded::{FORWARDED_FOR, FORWARDED_PROTO};
 use crate::http::header::Reserved;
 use crate::http::path::{canonical, decode, split_query};
@@ -126,6 +127,15 @@ impl std::fmt::Display for Authority<'_> {
     }
 }
 
+/// The names that are looked for in the headers of every request.
+#[derive(Debug)]
+pub(crate) struct KnownNames {
+    /// The headers that no client may send.
+    pub(crate) reserved: Rc<Reserved>,
+    /// The proxy's own cookies.
+    pub(crate) cookies: CookieNames,
+}
+
 /// Returns `host[:port]` as pages show it; `None` for a value of `Host` or `:authority` that is not valid.
 #[must_use]
 pub fn display_authority(value: &[u8]) -> Option<String> {
@@ -169,7 +179,7 @@ pub(crate) struct Parsed<'a> {
     pub(crate) pomerium_authorization: Option<&'a [u8]>,
     /// The whole HTTP body, once it was requested.
     pub(crate) body: Option<&'a [u8]>,
-    cookies: Vec<&'a [u8]>,
+    cookies: Vec<CookieLine<'a>>,
     /// Whether a header has to be removed because only proxies may write it.
     pub(crate) spoofed: bool,
 }
@@ -238,8 +248,8 @@ impl<'a> Parsed<'a> {
     ///
     /// # Errors
     /// The request has no single meaning, or its method is never forwarded.
-    pub(crate) fn read(request: &Request<'a>, reserved: &Reserved) -> Result<Self, Refusal> {
-        let scan = Scan::read(request.headers, reserved)?;
+    pub(crate) fn read(request: &Request<'a>, known: &KnownNames) -> Result<Self, Refusal> {
+        let scan = Scan::read(request.headers, known)?;
         let authority = scan.authority()?;
         let method = read_method(scan.method)?;
         // The content type says what the query is written in (RFC 10008). Envoy requires it, too.
@@ -303,14 +313,14 @@ impl<'a> Parsed<'a> {
     /// Reads the proxy's own cookies.
     pub(crate) fn own_cookies(&self, names: &CookieNames) -> OwnCookies<'a> {
         let mut own = OwnCookies::default();
-        for header in &self.cookies {
-            names.read(header, &mut own);
+        for line in &self.cookies {
+            names.read(line, &mut own);
         }
         own
     }
 
-    /// Returns the values of all `Cookie` headers.
-    pub(crate) fn cookies(&self) -> &[&'a [u8]] {
+    /// Returns all `Cookie` headers.
+    pub(crate) fn cookies(&self) -> &[CookieLine<'a>] {
         &self.cookies
     }
 
@@ -347,6 +357,7 @@ struct Scan<'a> {
     websocket_key: Option<&'a [u8]>,
     has_body: bool,
     has_content_type: bool,
+    expects: bool,
     origin: Option<&'a [u8]>,
     forwarded_for: Vec<&'a [u8]>,
     forwarded_proto: Option<&'a [u8]>,
@@ -354,17 +365,21 @@ struct Scan<'a> {
     certificate: Option<&'a [u8]>,
     authorization: Option<&'a [u8]>,
     pomerium_authorization: Option<&'a [u8]>,
-    cookies: Vec<&'a [u8]>,
+    cookies: Vec<CookieLine<'a>>,
     cors_method: bool,
     spoofed: bool,
 }
 
 impl<'a> Scan<'a> {
-    fn read(headers: &'a [(String, Vec<u8>)], reserved: &Reserved) -> Result<Self, Refusal> {
+    fn read(headers: &'a [(String, Vec<u8>)], known: &KnownNames) -> Result<Self, Refusal> {
         let mut scan = Self::default();
         for (name, value) in headers {
-            scan.spoofed |= reserved.covers(name);
-            scan.read_header(name, value)?;
+            scan.spoofed |= known.reserved.covers(name);
+            if name == "cookie" {
+                scan.cookies.push(known.cookies.scan(value));
+            } else {
+                scan.read_header(name, value)?;
+            }
         }
         Ok(scan)
     }
@@ -375,13 +390,13 @@ impl<'a> Scan<'a> {
             ":path" => self.target = Some(value),
             ":authority" => set_once(&mut self.authority, value, BadRequest::Host)?,
             "host" => set_once(&mut self.host, value, BadRequest::Host)?,
-            "cookie" => self.cookies.push(value),
             "upgrade" => set_once(&mut self.upgrade, value, BadRequest::Upgrade)?,
             "sec-websocket-version" => set_only(&mut self.websocket_version, value),
             "sec-websocket-key" => set_only(&mut self.websocket_key, value),
             "transfer-encoding" | TRANSFER_ENCODING_HEADER => self.has_body = true,
             "content-length" => self.has_body |= value != b"0",
             "content-type" => self.has_content_type = true,
+            "expect" => self.read_expectation(value)?,
             FORWARDED_FOR => self.forwarded_for.push(value),
             FORWARDED_PROTO => set_only(&mut self.forwarded_proto, value),
             "authorization" => set_only(&mut self.authorization, value),
@@ -391,6 +406,15 @@ impl<'a> Scan<'a> {
             "x-request-id" => self.request_id = readable_id(value),
             CLIENT_CERTIFICATE_HEADER => set_only(&mut self.certificate, value),
             _ => self.client.read_header(name, value),
+        }
+        Ok(())
+    }
+
+    /// Checks `Expect`. The proxies have asked for the body and removed the header if it is `100-continue` alone.
+    fn read_expectation(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let is_second = std::mem::replace(&mut self.expects, true);
+        if is_second || !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::Expectation);
         }
         Ok(())
     }
@@ -465,7 +489,13 @@ mod tests {
     }
 
     fn read(headers: &[(String, Vec<u8>)]) -> Result<Parsed<'_>, Refusal> {
-        Parsed::read(&Request::new(headers), &Reserved::new(std::iter::empty()))
+        Parsed::read(
+            &Request::new(headers),
+            &KnownNames {
+                reserved: Rc::new(Reserved::new(std::iter::empty())),
+                cookies: CookieNames::new("__Host-jetway"),
+            },
+        )
     }
 
     fn refusal(headers: &[(String, Vec<u8>)]) -> Option<Refusal> {
@@ -543,6 +573,20 @@ mod tests {
             headers[0].1 = method.as_bytes().to_vec();
             assert_eq!(refusal(&headers), expected, "{method}");
         }
+    }
+
+    /// H-23
+    #[test]
+    fn only_the_body_can_be_expected() {
+        for good in ["100-continue", "100-Continue"] {
+            assert_eq!(refusal(&headers(&[("expect", good.as_bytes())])), None);
+        }
+        for bad in ["", "other", "y 100-continue", "100-continue, 100-continue"] {
+            let bad = headers(&[("expect", bad.as_bytes())]);
+            assert_eq!(refusal(&bad), Some(Refusal::Expectation), "{bad:?}");
+        }
+        let twice = headers(&[("expect", b"100-continue"), ("expect", b"100-continue")]);
+        assert_eq!(refusal(&twice), Some(Refusal::Expectation));
     }
 
     #[test]

@@ -63,6 +63,12 @@ fn is_host(host: &str) -> bool {
     if let Some(address) = bare {
         return address.parse::<Ipv6Addr>().is_ok();
     }
+    is_host_name(host)
+}
+
+/// Returns whether the string is a host name or an IPv4 address, without a port.
+#[must_use]
+pub fn is_host_name(host: &str) -> bool {
     let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !host.is_empty() && !host.ends_with('.') && host.bytes().all(is_in_name)
 }

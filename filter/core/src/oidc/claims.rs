@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::config::EmailTrust;
+use crate::email_address::canonical_email;
 use crate::limits::LEEWAY;
 use crate::oidc::compact::{Compact, MAX_TOKEN};
 use crate::oidc::email::{self, TenantSource};
@@ -21,8 +22,6 @@ use crate::time::Timestamp;
 const MAX_AGE: u64 = 600;
 /// Longest `sub` (OpenID Connect Core 1.0 section 2).
 pub(super) const MAX_SUBJECT: usize = 255;
-/// Longest email address (RFC 5321 section 4.5.3.1: 64 + 1 + 255).
-const MAX_EMAIL: usize = 320;
 
 /// The values that an ID token has to agree with.
 #[derive(Debug)]
@@ -230,8 +229,7 @@ pub(crate) fn read_known_identity(
     let email = claims
         .get("email")
         .and_then(Value::as_str)
-        .filter(|email| is_plausible(email))
-        .map(str::to_owned);
+        .and_then(canonical_email);
     let email_verified = email::is_verified(claims, trust, tenant);
     let mut kept = needs.select(claims);
     if !email_verified {
@@ -244,23 +242,6 @@ pub(crate) fn read_known_identity(
         email_verified,
         claims: kept,
     })
-}
-
-/// Whether policies can compare an email address: it is ASCII with one `@`, and has nothing that could end a line or a
-/// list.
-fn is_plausible(email: &str) -> bool {
-    let is_fit = |byte: u8| {
-        byte.is_ascii_graphic() && !matches!(byte, b',' | b'"' | b'<' | b'>' | b'(' | b')' | b';')
-    };
-    let parts = email.split_once('@');
-    email.len() <= MAX_EMAIL
-        && email.bytes().all(is_fit)
-        && parts.is_some_and(|(local, domain)| {
-            !local.is_empty()
-                && !domain.is_empty()
-                && !domain.contains('@')
-                && !domain.ends_with('.')
-        })
 }
 
 /// Whether a string can be a `sub` (OpenID Connect Core 1.0 section 2).

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::config::{EmailProof, EmailTrust, EmailVerification};
+use crate::email_address::canonical_email;
 use crate::oidc::claims::Claims;
 
 /// Domains whose addresses Google itself issues.
@@ -77,7 +78,7 @@ pub(crate) fn add_userinfo(claims: &mut Claims, userinfo: Claims) {
     }
     let is_same_email = claims
         .get("email")
-        .is_none_or(|email| userinfo.get("email") == Some(email));
+        .is_none_or(|email| is_same_address(email, userinfo.get("email")));
     for (name, value) in userinfo {
         let is_about_email = ABOUT_EMAIL.contains(&name.as_str());
         if is_about_email && is_denial(&value) {
@@ -86,6 +87,13 @@ pub(crate) fn add_userinfo(claims: &mut Claims, userinfo: Claims) {
             claims.entry(name).or_insert(value);
         }
     }
+}
+
+/// Whether two claims are the same address, in whichever spelling.
+fn is_same_address(one: &Value, other: Option<&Value>) -> bool {
+    let canonical = |value: &Value| value.as_str().and_then(canonical_email);
+    let is_same = |other: &Value| canonical(one).is_some_and(|one| canonical(other) == Some(one));
+    other.is_some_and(|other| one == other || is_same(other))
 }
 
 /// Whether these claims say anything about the verification of an address, in the way of this kind of provider.

@@ -13,6 +13,7 @@ mod groups;
 mod http_method;
 mod http_path;
 mod invalid_client_certificate;
+mod look_alike;
 mod pomerium_routes;
 mod reject;
 mod source_ip;
@@ -33,6 +34,7 @@ use crate::session::Session;
 
 pub(crate) use domain::warn_of_other_domain;
 pub(crate) use email::warn_of_wildcard_user;
+pub(crate) use look_alike::warn_of_look_alike;
 
 pub(super) use client_certificate::CONDITIONS as CERTIFICATE_CONDITIONS;
 pub(super) use date::CONDITIONS as DATE_CONDITIONS;

@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Findings, KeyPath};
+use crate::email_address::{
+    fold_domain, fold_part, normalize_domain, normalize_email, spell_in_unicode,
+};
 use crate::policy::language::ConditionDoc;
 use crate::policy::read::{each_once, report_unknown_condition};
-use crate::session::lower_case_domain;
 
 /// Conditions on a string, all of which must be met. A matcher without conditions matches every string.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,12 +135,20 @@ impl StringMatcher {
         })
     }
 
-    /// Returns the same conditions for email addresses, in whose domains case does not matter: sessions keep domains in
-    /// lower case.
+    /// Returns the same conditions for email addresses, in whose domains case does not matter: sessions keep addresses in
+    /// canonical form.
     pub(super) fn for_email(self) -> Self {
         let conditions = self.conditions.into_iter();
         Self {
             conditions: conditions.map(StringCondition::for_email).collect(),
+        }
+    }
+
+    /// Returns the same conditions for the domains of email addresses.
+    pub(super) fn for_domain(self) -> Self {
+        let conditions = self.conditions.into_iter();
+        Self {
+            conditions: conditions.map(StringCondition::for_domain).collect(),
         }
     }
 
@@ -173,6 +183,19 @@ impl StringMatcher {
         self.conditions
             .iter()
             .all(|condition| strings.iter().any(|string| condition.is_met_by(string)))
+    }
+
+    /// Returns whether an email address or its domain, in canonical form, meets every condition. A part that is not ASCII is
+    /// compared with the Unicode spelling.
+    #[must_use]
+    pub(super) fn is_match_address(&self, canonical: &str) -> bool {
+        self.conditions.iter().all(|condition| {
+            if condition.is_unicode_part() {
+                condition.is_met_by(&spell_in_unicode(canonical))
+            } else {
+                condition.is_met_by(canonical)
+            }
+        })
     }
 
     /// Returns whether `string` meets every condition, byte for byte.
@@ -216,17 +239,42 @@ impl StringCondition {
         }
     }
 
+    /// Returns whether the condition is about a part of a string, and not in ASCII.
+    fn is_unicode_part(&self) -> bool {
+        match self {
+            Self::StartsWith(part)
+            | Self::EndsWith(part)
+            | Self::Contains(part)
+            | Self::EmailContains(part, _) => !part.is_ascii(),
+            Self::Is(_) | Self::Not(_) | Self::Never | Self::In(_) | Self::NotIn(_) => false,
+        }
+    }
+
     fn for_email(self) -> Self {
         match self {
             // An end without an `@` is an end of the domain.
-            Self::EndsWith(end) if !end.contains('@') => Self::EndsWith(end.to_ascii_lowercase()),
-            Self::Contains(part)
-                if !part.contains('@') && part.bytes().any(|byte| byte.is_ascii_uppercase()) =>
-            {
-                let lower = part.to_ascii_lowercase();
-                Self::EmailContains(part, lower)
+            Self::EndsWith(end) if !end.contains('@') => Self::EndsWith(fold_domain(&end)),
+            Self::Contains(part) if !part.contains('@') => {
+                let (part, lower) = (fold_part(&part), fold_domain(&part));
+                if part == lower {
+                    Self::Contains(part)
+                } else {
+                    Self::EmailContains(part, lower)
+                }
             }
-            other => other.map(lower_case_domain),
+            Self::StartsWith(_) | Self::EndsWith(_) | Self::Contains(_) => {
+                self.map(|part| fold_part(&part))
+            }
+            whole => whole.map(normalize_email),
+        }
+    }
+
+    fn for_domain(self) -> Self {
+        match self {
+            Self::StartsWith(_) | Self::EndsWith(_) | Self::Contains(_) => {
+                self.map(|part| fold_domain(&part))
+            }
+            whole => whole.map(|domain| normalize_domain(&domain)),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::time::Timestamp;
 
 /// The recorded uses of a process, with room for about ten thousand sessions.
 const USES: ExpiringTable = ExpiringTable {
-    kind: "uses",
+    key: "jetway uses",
     count: 64,
     bytes: 8 * 1024,
 };

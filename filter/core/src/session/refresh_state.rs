@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// The refresh states of a process, by session id. A refreshed session takes one to five KB, so that there is room for about a
 /// thousand that no browser has picked up yet. A browser that returns after its state was dropped signs in again.
 pub(crate) const REFRESH_STATES: ExpiringTable = ExpiringTable {
-    kind: "refreshes",
+    key: "jetway refreshes",
     count: 64,
     bytes: 64 * 1024,
 };
@@ -199,7 +199,9 @@ pub(crate) struct RefreshCache {
 #[derive(Debug)]
 struct CachedState {
     session: String,
-    /// The version of the session's shard when the state was read.
+    /// The session's shard, which follows from a digest of its id.
+    shard: u16,
+    /// The version of that shard when the state was read.
     version: u32,
     state: Rc<RefreshState>,
 }
@@ -212,14 +214,15 @@ impl RefreshCache {
         sealer: &Sealer,
         env: &Env<'_>,
     ) -> Rc<RefreshState> {
-        let shard = REFRESH_STATES.shard_of(&entry_name(session));
         // In this order: a change in between is noticed by the next lookup.
-        let version = version_in(&REFRESH_STATES.read_versions(env.shared), shard);
+        let versions = REFRESH_STATES.read_versions(env.shared);
         let cached = self.states.find(session, |cached| {
-            let is_current = cached.session == session && cached.version == version;
+            let is_current =
+                cached.session == session && cached.version == version_in(&versions, cached.shard);
             is_current.then(|| Rc::clone(&cached.state))
         });
         cached.unwrap_or_else(|| {
+            let shard = REFRESH_STATES.shard_of(&entry_name(session));
             let entry = REFRESH_STATES.find(env.shared, session, env.now);
             let entry = RefreshEntry::read(entry.as_deref());
             let state = Rc::new(RefreshState::open(&entry, sealer));
@@ -227,7 +230,8 @@ impl RefreshCache {
                 session,
                 CachedState {
                     session: session.to_owned(),
-                    version,
+                    shard,
+                    version: version_in(&versions, shard),
                     state: Rc::clone(&state),
                 },
             );

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// The used attempts of a process, with room for about ten thousand within the lifetime of one. The provider accepts a code only
 /// once in any case; this avoids the repeated requests, so that a dropped entry does no harm.
 const USED: ExpiringTable = ExpiringTable {
-    kind: "used attempts",
+    key: "jetway used attempts",
     count: 32,
     bytes: 8 * 1024,
 };

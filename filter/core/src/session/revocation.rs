@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 /// Only the holder of a session and the provider make entries. When a shard is full, sessions of that shard that are older than
 /// its oldest entry end: no revoked session becomes valid again, and some users have to sign in again.
 const REVOCATIONS: ExpiringTable = ExpiringTable {
-    kind: "revocations",
+    key: "jetway revocations",
     count: 64,
     bytes: 8 + 1024 * 36,
 };

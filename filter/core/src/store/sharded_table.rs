@@ -27,8 +27,9 @@ pub(crate) type EntryName = [u8; NAME];
 /// A shard is `watermark ‖ entries`, an entry `name ‖ end ‖ length ‖ value`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpiringTable {
-    /// Distinguishes the keys of this table in the shared data from those of others.
-    pub(crate) kind: &'static str,
+    /// The key of the versions of this table in the shared data. The keys of its shards begin with it. It is whole, because each
+    /// request reads versions.
+    pub(crate) key: &'static str,
     /// Number of shards.
     pub(crate) count: u16,
     /// Largest size of one shard in bytes.
@@ -80,7 +81,7 @@ impl ExpiringTable {
         mut change: impl FnMut(Option<&[u8]>) -> Result<(Vec<u8>, Timestamp, T), T>,
     ) -> Option<T> {
         let name = entry_name(name);
-        update(shared, &self.key(self.shard_of(&name)), |shard| {
+        update(shared, &self.shard_key(self.shard_of(&name)), |shard| {
             let shard = Shard::parse(shard);
             let present = shard.find(&name).filter(|entry| now < entry.until);
             let (value, until, result) = change(present.map(|entry| entry.value))?;
@@ -105,7 +106,7 @@ impl ExpiringTable {
         (time, until): (Timestamp, Timestamp),
     ) -> Option<()> {
         let name = entry_name(name);
-        update(shared, &self.key(self.shard_of(&name)), |shard| {
+        update(shared, &self.shard_key(self.shard_of(&name)), |shard| {
             let shard = Shard::parse(shard);
             let present = shard.find(&name);
             let value = present.map_or(time, |entry| entry.time().max(time));
@@ -148,7 +149,7 @@ impl ExpiringTable {
     /// Marks the shard of a name as changed: its version becomes another one. Returns `None` when that could not be stored.
     pub(crate) fn bump_version(&self, shared: &dyn SharedData, name: &str) -> Option<()> {
         let shard = usize::from(self.shard_of(&entry_name(name)));
-        update(shared, &self.versions_key(), |versions| {
+        update(shared, self.key, |versions| {
             let mut versions = versions.to_vec();
             versions.resize(usize::from(self.count) * VERSION, 0);
             if let Some(version) = versions.as_chunks_mut::<VERSION>().0.get_mut(shard) {
@@ -160,13 +161,13 @@ impl ExpiringTable {
 
     /// Returns the versions of all shards, as bytes to be compared and passed to [`version_in`]; empty before the first change.
     pub(crate) fn read_versions(&self, shared: &dyn SharedData) -> Vec<u8> {
-        let versions = shared.read(&self.versions_key());
+        let versions = shared.read(self.key);
         versions.map(|(versions, _)| versions).unwrap_or_default()
     }
 
     /// Returns a shard as bytes, for [`Shard::parse`].
     pub(crate) fn read_shard(&self, shared: &dyn SharedData, shard: u16) -> Option<Vec<u8>> {
-        shared.read(&self.key(shard)).map(|(shard, _)| shard)
+        shared.read(&self.shard_key(shard)).map(|(shard, _)| shard)
     }
 
     /// Returns the number of the shard in which the entry of this name is.
@@ -176,12 +177,8 @@ impl ExpiringTable {
     }
 
     /// Returns the key of a shard.
-    pub(crate) fn key(&self, shard: u16) -> String {
-        format!("jetway {} {shard}", self.kind)
-    }
-
-    fn versions_key(&self) -> String {
-        format!("jetway {}", self.kind)
+    pub(crate) fn shard_key(&self, shard: u16) -> String {
+        format!("{} {shard}", self.key)
     }
 }
 

@@ -154,7 +154,10 @@ fn local_reply(status: u32, details: &[u8], body: &[u8], pairs: &[(&[u8], &[u8])
         Bytes::copy_from_slice(body)
     };
     let mut headers = reply_headers(pairs);
-    if !body.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
+    // As in Envoy.
+    if body.is_empty() {
+        headers.remove(header::CONTENT_TYPE);
+    } else if !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     }
     let details = details.get(..DETAILS_LIMIT).unwrap_or(details);

@@ -114,6 +114,24 @@ fn a_local_reply_stops_the_request_and_passes_the_plugin_once_more() {
 }
 
 #[test]
+fn a_reply_without_a_body_has_no_content_type() {
+    // The serialised form of the two headers: their number, the sizes, names and values.
+    let pairs = b"\x02\0\0\0\
+        \x0c\0\0\0\x0a\0\0\0\x08\0\0\0\x02\0\0\0\
+        content-type\0text/plain\0location\0/a\0";
+    let module = plugin(
+        &[("body", b""), ("pairs", pairs)],
+        r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (call $reply (i32.const 303) @body @body @pairs (i32.const -1)))"#,
+    );
+    run(async move {
+        let reply = replied(Rig::new(&module).request(head(&[])).1);
+        assert_eq!(lines(&reply.headers, "location"), "/a");
+        assert_eq!(reply.headers.len(), 1, "as from Envoy");
+    });
+}
+
+#[test]
 fn replies_with_no_place_for_a_body_have_none_and_bad_statuses_become_500() {
     for (status, expected) in [
         (204, 204),

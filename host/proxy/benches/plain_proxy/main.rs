@@ -24,12 +24,15 @@ mod host {
     pub(crate) mod exchange;
     pub(crate) mod fault;
     pub(crate) mod limits;
+    pub(crate) mod module_log;
     pub(crate) mod panic_point;
     pub(crate) mod proxy;
     pub(crate) mod request_id;
     pub(crate) mod serve;
     pub(crate) mod shutdown;
     pub(crate) mod slots;
+    #[cfg(test)]
+    pub(crate) mod testing;
     pub(crate) mod tls;
     pub(crate) mod transport;
     pub(crate) mod upstream;
@@ -38,8 +41,12 @@ mod host {
 // The modules refer to each other by paths from the crate root.
 use host::{
     access, body, callouts, catch_panic, client, connection, error_response, exchange, fault,
-    limits, panic_point, proxy, request_id, serve, shutdown, slots, tls, transport, upstream,
+    limits, module_log, panic_point, proxy, request_id, serve, shutdown, slots, tls, transport,
+    upstream,
 };
+
+#[cfg(test)]
+use host::testing;
 
 use std::num::NonZeroUsize;
 

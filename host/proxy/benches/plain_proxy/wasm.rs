@@ -1,8 +1,9 @@
 //! Replaces the plugin: each request is permitted at once, and nothing else is reported or decided.
 
 pub(crate) use proxy_wasm_host::{
-    CallFuture, CallReply, ConnectionFacts, HttpCalls, LocalReply, ModuleCache, PeerCertificate,
-    PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts, TlsFacts, Verdict,
+    CallFuture, CallReply, ConnectionFacts, HttpCalls, Level, LocalReply, Log, ModuleCache,
+    PeerCertificate, PluginConfig, RequestHead, ResponseHead, Services, Shared, StreamFacts,
+    TlsFacts, TracingLog, Verdict,
 };
 
 use std::rc::Rc;

@@ -106,7 +106,7 @@ impl Exchange {
     ) -> Response<ResponseBody> {
         self.close_refused_upgrade(&mut headers);
         let mut body = body;
-        if self.is_head {
+        if self.is_head && !body.is_empty() {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             body = Bytes::new();
         }

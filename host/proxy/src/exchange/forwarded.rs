@@ -15,8 +15,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static(trusted::FORWARDED_P
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-/// Envoy's configuration tells the module about bodies in this way. Here, a WebSocket handshake with a body is refused
-/// before.
+/// Tells the module about the transfer coding of a WebSocket handshake.
 const TRANSFER_ENCODING: HeaderName = HeaderName::from_static(TRANSFER_ENCODING_HEADER);
 /// Prefixes of fields that only a proxy may set.
 const PREFIXES: [&str; 2] = ["x-forwarded-", "x-envoy-"];

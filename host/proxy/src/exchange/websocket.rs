@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Version;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use jetway_core::contract::TRANSFER_ENCODING_HEADER;
 use jetway_core::http::websocket;
 use jetway_core::refusal::Refusal;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -17,6 +18,9 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 const WEBSOCKET: &[u8] = b"websocket";
 
+/// Tells the plugin about a transfer coding, as Envoy's configuration does.
+const TRANSFER_ENCODING: HeaderName = HeaderName::from_static(TRANSFER_ENCODING_HEADER);
+
 /// A client's valid handshake.
 #[derive(Debug)]
 pub(super) struct Handshake {
@@ -24,21 +28,55 @@ pub(super) struct Handshake {
     accept: String,
 }
 
-/// Reads the handshake of a request. `None` means that the request asks for no upgrade, or for HTTP/2, which clients such as
+/// How a request asks for a WebSocket.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// By a valid handshake.
+    Valid(Handshake),
+    /// By a handshake that is never forwarded. The plugin refuses it for the same reason, after its other decisions.
+    Invalid(Fault),
+}
+
+impl Opening {
+    /// Returns the handshake, once the plugin has decided.
+    ///
+    /// # Errors
+    /// The handshake is not valid, and the plugin has permitted the request all the same.
+    pub(super) fn check(self) -> Result<Handshake, Fault> {
+        match self {
+            Self::Valid(handshake) => Ok(handshake),
+            Self::Invalid(fault) => Err(fault),
+        }
+    }
+
+    /// Returns whether what follows the head of the request is no body.
+    pub(super) fn is_valid(&self) -> bool {
+        matches!(self, Self::Valid(_))
+    }
+
+    /// Restores the fields that make the plugin see a handshake, which were removed with the others of the connection.
+    /// `is_coded` says whether the body of the request had a transfer coding.
+    pub(super) fn show(headers: &mut HeaderMap, is_coded: bool) {
+        Handshake::restore(headers);
+        if is_coded {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+}
+
+/// Reads how a request asks for a WebSocket. `None` means that it asks for no upgrade, or for HTTP/2, which clients such as
 /// curl offer and do not need; its `Upgrade` is then removed together with the other fields of the connection.
 ///
 /// # Errors
-/// The request is not a valid handshake, or asks for another protocol: it may go on in that without waiting.
-pub(super) fn read_handshake(request: &Parts) -> Result<Option<Handshake>, Fault> {
+/// The request asks for another protocol: it may go on in that without waiting.
+pub(super) fn read_opening(request: &Parts) -> Result<Option<Opening>, Fault> {
     let headers = &request.headers;
     if !is_upgrade(request) {
         return Ok(None);
     }
     let protocol = find_single(headers, &header::UPGRADE).map(HeaderValue::as_bytes);
-    match protocol {
-        Some(name) if name.eq_ignore_ascii_case(WEBSOCKET) => {}
-        Some(name) if name.eq_ignore_ascii_case(b"h2c") => return Ok(None),
-        _ => return Err(Fault::OtherUpgrade),
+    if !protocol.is_some_and(|name| name.eq_ignore_ascii_case(WEBSOCKET)) {
+        return Err(Fault::OtherUpgrade);
     }
     let read = |name| find_single(headers, &name).map(HeaderValue::as_bytes);
     let key = read(header::SEC_WEBSOCKET_KEY);
@@ -50,9 +88,11 @@ pub(super) fn read_handshake(request: &Parts) -> Result<Option<Handshake>, Fault
         has_body: headers.contains_key(header::TRANSFER_ENCODING)
             || length.is_some_and(|length| length.as_bytes() != b"0"),
     };
-    handshake.check().map_err(to_fault)?;
-    Ok(Some(Handshake {
-        accept: compute_accept(key.unwrap_or_default()),
+    Ok(Some(match handshake.check() {
+        Ok(()) => Opening::Valid(Handshake {
+            accept: compute_accept(key.unwrap_or_default()),
+        }),
+        Err(refusal) => Opening::Invalid(to_fault(refusal)),
     }))
 }
 
@@ -85,9 +125,12 @@ pub(super) fn has_subprotocol(headers: &HeaderMap, name: &str) -> bool {
     chosen.is_some_and(|chosen| chosen == name)
 }
 
-/// Returns whether a request asks for another protocol on its connection. HTTP/2 has no such requests.
+/// Returns whether a request asks for another protocol on its connection, and may continue in it without waiting. HTTP/2 has
+/// no such requests. An offer of HTTP/2 (`h2c`) is none: the client waits for the answer (RFC 7540 section 3.2).
 pub(super) fn is_upgrade(request: &Parts) -> bool {
-    request.version == Version::HTTP_11 && names_upgrade(&request.headers)
+    let protocol = find_single(&request.headers, &header::UPGRADE);
+    let is_offer = protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"h2c"));
+    request.version == Version::HTTP_11 && names_upgrade(&request.headers) && !is_offer
 }
 
 /// Returns whether there is an `Upgrade` that `Connection` names.
@@ -136,11 +179,17 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    /// The status of what a request asks for: 101 for a WebSocket, 0 for no upgrade.
     fn status(changes: &[(&str, Option<&str>)]) -> u16 {
-        read_handshake(&parts(changes)).map_or_else(
-            |fault| fault.status().as_u16(),
-            |found| if found.is_some() { 101 } else { 0 },
-        )
+        status_of(&parts(changes))
+    }
+
+    fn status_of(request: &Parts) -> u16 {
+        match read_opening(request) {
+            Ok(Some(Opening::Valid(_))) => 101,
+            Ok(Some(Opening::Invalid(fault))) | Err(fault) => fault.status().as_u16(),
+            Ok(None) => 0,
+        }
     }
 
     #[test]
@@ -159,10 +208,10 @@ mod tests {
         assert_eq!(status(&[("content-length", Some("0"))]), 101);
         let mut post = parts(&[]);
         post.method = Method::POST;
-        assert_eq!(read_handshake(&post).err().unwrap().status(), 403);
+        assert_eq!(status_of(&post), 403);
         let mut http2 = parts(&[]);
         http2.version = Version::HTTP_2;
-        assert!(read_handshake(&http2).unwrap().is_none());
+        assert!(read_opening(&http2).unwrap().is_none());
     }
 
     /// As in Envoy, whose configuration names WebSockets only.
@@ -183,7 +232,7 @@ mod tests {
         let mut twice = parts(&[]);
         let again = HeaderValue::from_static("websocket");
         twice.headers.append(header::UPGRADE, again);
-        assert_eq!(read_handshake(&twice).err(), Some(Fault::OtherUpgrade));
+        assert_eq!(read_opening(&twice).err(), Some(Fault::OtherUpgrade));
     }
 
     #[test]
@@ -207,7 +256,8 @@ mod tests {
 
     #[test]
     fn the_response_must_match_the_key() {
-        let handshake = read_handshake(&parts(&[])).unwrap().unwrap();
+        let opening = read_opening(&parts(&[])).unwrap().unwrap();
+        let handshake = opening.check().unwrap();
         let response = |accept: &[&str]| {
             let mut headers = HeaderMap::new();
             Handshake::restore(&mut headers);

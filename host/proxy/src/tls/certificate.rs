@@ -32,6 +32,14 @@ impl Certificates {
     /// # Errors
     /// A file cannot be read or used, or a TLS listener has no certificate.
     pub fn read(listener: &Listener) -> anyhow::Result<Self> {
+        Self::read_own(listener)?.with_client_authority(listener)
+    }
+
+    /// Reads the certificates that the listener shows, without the authorities of clients' certificates.
+    ///
+    /// # Errors
+    /// A file cannot be read or used, or a TLS listener has no certificate.
+    pub fn read_own(listener: &Listener) -> anyhow::Result<Self> {
         if listener.insecure {
             return Ok(Self::Plain);
         }
@@ -45,12 +53,21 @@ impl Certificates {
             .iter()
             .map(Chain::read)
             .collect::<anyhow::Result<_>>()?;
-        Ok(match &listener.client_authority {
-            None => Self::Tls(chains),
-            Some(authority) => {
-                Self::MutualTls(chains, client_authority::build_verifier(authority)?)
-            }
-        })
+        Ok(Self::Tls(chains))
+    }
+
+    /// The same certificates; a TLS listener asks for those of clients, too, if the configuration says so.
+    ///
+    /// # Errors
+    /// The authorities of clients' certificates cannot be read or used.
+    pub fn with_client_authority(self, listener: &Listener) -> anyhow::Result<Self> {
+        match (self, &listener.client_authority) {
+            (Self::Tls(chains), Some(authority)) => Ok(Self::MutualTls(
+                chains,
+                client_authority::build_verifier(authority)?,
+            )),
+            (own, _) => Ok(own),
+        }
     }
 
     /// Returns whether clients speak TLS to the listener.

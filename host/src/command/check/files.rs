@@ -16,16 +16,21 @@ use jetway_config_file::{Inspection, find_key, route_path, value_at};
 /// Most problems with files, and with certificates, that are reported: more say nothing new.
 const MAX_PROBLEMS: usize = 50;
 
-/// Adds the problems of these files.
-pub(super) fn check(inspection: &mut Inspection) {
+/// Adds the problems of these files, and returns the listener's certificates if they can be used.
+pub(super) fn check(inspection: &mut Inspection) -> Option<Certificates> {
     let mut problems = find_unreadable(inspection.file());
+    let mut certificates = None;
     if problems.is_empty()
         && let Some(config) = inspection.config()
     {
-        problems.extend(check_listener(config, inspection.file()));
+        match read_certificates(config, inspection.file()) {
+            Ok(read) => certificates = Some(read),
+            Err(problem) => problems.push(problem),
+        }
         problems.extend(check_upstreams(config, inspection.file()));
     }
     inspection.add(problems, Vec::new());
+    certificates
 }
 
 /// Returns a problem for each file that cannot be read, once per file.
@@ -50,21 +55,22 @@ fn find_unreadable(file: &Value) -> Vec<Problem> {
     problems
 }
 
-fn check_listener(config: &Config, file: &Value) -> Option<Problem> {
-    let usable = |config: &jetway_core::config::Listener| {
-        let certificates = Certificates::read(config)?;
-        certificates.server_config(&TicketKeys::generate()?)
-    };
-    let mut alone = config.listener.clone();
-    alone.client_authority = None;
-    let (error, key) = match usable(&alone) {
-        Err(error) => (error, find_certificate_key(file)),
-        Ok(_) => (
-            usable(&config.listener).err()?,
+/// Reads the listener's certificates. A problem has the key of the part that cannot be used.
+fn read_certificates(config: &Config, file: &Value) -> Result<Certificates, Problem> {
+    let problem = |key: String| move |error: anyhow::Error| Problem::new(key, format!("{error:#}"));
+    let own = Certificates::read_own(&config.listener)
+        .and_then(check_usable)
+        .map_err(problem(find_certificate_key(file)))?;
+    own.with_client_authority(&config.listener)
+        .and_then(check_usable)
+        .map_err(problem(
             find_key(file, &["downstream_mtls"]).unwrap_or_default(),
-        ),
-    };
-    Some(Problem::new(key, format!("{error:#}")))
+        ))
+}
+
+fn check_usable(certificates: Certificates) -> anyhow::Result<Certificates> {
+    certificates.server_config(&TicketKeys::generate()?)?;
+    Ok(certificates)
 }
 
 /// Returns the key that holds the listener's certificates.

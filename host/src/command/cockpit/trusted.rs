@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use jetway_config_file::file;
 use jetway_core::config::{CockpitSettings, Config, Route};
+use jetway_core::http::request_line::is_host_name;
 use serde_json::Value;
 
 use crate::cockpit::{self, leads_here};
@@ -78,7 +79,7 @@ impl Trusted {
             )
         })?;
         Ok(Self {
-            hosts: public_hosts(hosts)?,
+            hosts: read_public_hosts(hosts)?,
             keys,
             grants,
             notes: String::new(),
@@ -86,15 +87,12 @@ impl Trusted {
     }
 }
 
-/// Returns the hosts in the form of an assertion's audience, each once.
-fn public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
+/// Returns the hosts in the form of an assertion's audience, which the helper accepts, each once.
+fn read_public_hosts(texts: &[String]) -> anyhow::Result<Vec<String>> {
     let mut hosts = Vec::new();
     for text in texts {
         let host = text.to_ascii_lowercase();
-        // The form that the helper accepts.
-        let plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
-        if host.is_empty() || !host.bytes().all(plain) {
+        if !is_host_name(&host) {
             bail!(
                 "`{text}` is not a valid host: write for example `cockpit.example.com`, without scheme and port"
             );

@@ -1,5 +1,8 @@
 //! Parses the method, the URL and the headers of a request from the command line.
 
+use jetway_core::http::header::{is_name, is_value};
+use jetway_core::http::request_line::check_method;
+use jetway_core::refusal::Refusal;
 use url::Url;
 
 /// The URL of a request, as its pseudo headers.
@@ -93,20 +96,19 @@ fn percent_encode(target: &str) -> String {
     path
 }
 
-/// Parses a method: a token in upper case (RFC 9110 section 9.1).
+/// Parses a method. One that is never forwarded is accepted, so that its refusal is explained.
 pub(crate) fn read_method(text: &str) -> Result<String, String> {
-    let token = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
     if text.contains(['/', '.', ':']) {
         return Err(format!(
             "the method comes before the address: write `GET {text}`"
         ));
     }
-    if text.is_empty() || !text.bytes().all(token) {
+    let upper = text.to_ascii_uppercase();
+    if matches!(check_method(&upper), Err(Refusal::BadRequest(_))) {
         return Err(format!(
             "`{text}` is not a valid method: write for example `GET` or `POST`"
         ));
     }
-    let upper = text.to_ascii_uppercase();
     if upper != text {
         return Err(format!("methods are case-sensitive: write `{upper}`"));
     }
@@ -126,13 +128,13 @@ pub(crate) fn read_header(text: &str) -> Result<(String, Vec<u8>), String> {
 
 /// Checks the name and the value of a header.
 pub(crate) fn make_header(name: &str, value: &str) -> Result<(String, Vec<u8>), String> {
-    // RFC 9110 section 5.6.2.
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_name(name) {
         return Err(format!("`{name}` is not a valid header name"));
     }
-    if value.contains(['\r', '\n', '\0']) {
-        return Err(format!("the value of `{name}` contains a line break"));
+    if !is_value(value) {
+        return Err(format!(
+            "the value of `{name}` contains a line break or another control character"
+        ));
     }
     Ok((name.to_ascii_lowercase(), value.trim().as_bytes().to_vec()))
 }
@@ -196,13 +198,16 @@ mod tests {
 
     #[test]
     fn methods_are_upper_case_and_first() {
-        assert_eq!(read_method("PROPFIND").as_deref(), Ok("PROPFIND"));
+        for method in ["PROPFIND", "TRACE"] {
+            assert_eq!(read_method(method).as_deref(), Ok(method));
+        }
         for (text, part) in [
             ("get", "`GET`"),
             ("https://app.test/", "`GET https://app.test/`"),
             ("app.test", "before the address"),
             ("", "not a valid method"),
             ("G T", "not a valid method"),
+            ("PRI", "not a valid method"),
         ] {
             let error = read_method(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

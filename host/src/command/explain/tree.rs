@@ -57,7 +57,7 @@ pub(crate) fn render(
 
 /// Renders the first line, such as `deny: no route serves this address`.
 fn render_headline(explanation: &Explanation, styles: Styles) -> String {
-    let name = styles.strong(decision_word(explanation.decision));
+    let name = styles.strong(explanation.decision.word());
     let decision = match explanation.decision {
         ExplainedDecision::Allow => styles.good(name),
         ExplainedDecision::Deny => styles.bad(name),
@@ -67,15 +67,6 @@ fn render_headline(explanation: &Explanation, styles: Styles) -> String {
         decision
     } else {
         format!("{decision}: {}", escape_controls(&explanation.summary))
-    }
-}
-
-/// Returns the decision as one word, as in the file of cases and in the JSON.
-pub(crate) const fn decision_word(decision: ExplainedDecision) -> &'static str {
-    match decision {
-        ExplainedDecision::Allow => "allow",
-        ExplainedDecision::Deny => "deny",
-        ExplainedDecision::Login => "login",
     }
 }
 

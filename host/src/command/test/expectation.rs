@@ -6,7 +6,6 @@ use jetway_core::explain::Explanation;
 use serde_json::Value;
 
 use super::fields::{Fields, Findings, Unknown};
-use crate::command::explain::decision_word;
 
 /// Decisions that a case may expect of a valid policy.
 const DECISIONS: [&str; 3] = ["allow", "deny", "login"];
@@ -92,7 +91,7 @@ impl Expectation {
             }
         };
         let mut differences = Vec::new();
-        let decision = decision_word(explanation.decision);
+        let decision = explanation.decision.word();
         if let Some(expected) = self.decision.filter(|expected| *expected != decision) {
             differences.push(format!("expected {expected}, got {decision}"));
         }

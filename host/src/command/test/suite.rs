@@ -31,12 +31,16 @@ const MAX_DUPLICATES: usize = 20;
 /// The difference of a case that proves nothing because its user could be any with this address.
 const NO_SUBJECT: &str = "the policy compares `user` with the claim `sub`, which `as` does not determine: add `claims: {sub: ID}`";
 
-/// A failed case.
+/// The result of a case.
+pub(super) struct CaseResult {
+    /// Where the case is, and its name.
+    pub(super) heading: Heading,
+    /// Why it failed; `None` if it passed.
+    pub(super) failure: Option<Failure>,
+}
+
+/// The failure of a case.
 pub(super) struct Failure {
-    /// File and line.
-    pub(super) place: String,
-    /// Name of the case, or its number.
-    pub(super) name: String,
     /// The differences or problems, on one line.
     pub(super) message: String,
     /// The actual decision, and the target of its route.
@@ -46,9 +50,23 @@ pub(super) struct Failure {
 }
 
 /// The place and the name of a case.
-struct Heading {
-    place: String,
-    name: String,
+pub(super) struct Heading {
+    /// The file.
+    pub(super) file: String,
+    /// The line in the file, if it is known.
+    pub(super) line: Option<u32>,
+    /// Name of the case, or its number.
+    pub(super) name: String,
+}
+
+impl Heading {
+    /// Returns file and line.
+    pub(super) fn place(&self) -> String {
+        match self.line {
+            Some(line) => format!("{}:{line}", self.file),
+            None => self.file.clone(),
+        }
+    }
 }
 
 impl Suite {
@@ -61,7 +79,7 @@ impl Suite {
         Self::of(config::open_yaml("file of cases", path, styles)?, styled)
     }
 
-    fn of(file: YamlFile, styled: bool) -> anyhow::Result<Self> {
+    pub(super) fn of(file: YamlFile, styled: bool) -> anyhow::Result<Self> {
         let list = match list(file.content()) {
             Ok(list) => list,
             Err(problem) => return Err(file.into_report(vec![problem], styled).into()),
@@ -93,29 +111,36 @@ impl Suite {
         list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Runs the cases in the order of the file, and yields the failure of each, or `None` when it passes.
+    /// Returns the name of the file.
+    pub(super) fn name(&self) -> &str {
+        self.file.name()
+    }
+
+    /// Runs the cases in the order of the file.
     pub(super) fn run<'a>(
         &'a self,
         gate: Option<&'a OfflineGate>,
-    ) -> impl Iterator<Item = Option<Failure>> + 'a {
+    ) -> impl Iterator<Item = CaseResult> + 'a {
         let cases = self.cases().iter().enumerate();
         cases.map(move |(index, value)| self.run_one(index, value, gate))
     }
 
-    fn run_one(&self, index: usize, value: &Value, gate: Option<&OfflineGate>) -> Option<Failure> {
+    fn run_one(&self, index: usize, value: &Value, gate: Option<&OfflineGate>) -> CaseResult {
         let path = format!("{}[{index}]", self.list);
         let heading = Heading {
-            place: self.file.locate(&path),
+            file: self.file.name().to_owned(),
+            line: self.file.line_of(&path),
             name: name(index, value),
         };
         let mut findings = Findings {
             problems: self.repeated_keys(&path),
         };
         let case = read(value, &path, gate, &mut findings);
-        match case.filter(|_| findings.problems.is_empty()) {
-            Some(case) => judge(heading, &case),
-            None => Some(unreadable(heading, findings)),
-        }
+        let failure = match case.filter(|_| findings.problems.is_empty()) {
+            Some(case) => judge(&case),
+            None => Some(unreadable(findings)),
+        };
+        CaseResult { heading, failure }
     }
 
     /// Returns the duplicate keys of one case.
@@ -152,11 +177,9 @@ fn list(content: &Value) -> Result<&'static str, Problem> {
     }
 }
 
-fn unreadable(heading: Heading, findings: Findings) -> Failure {
+fn unreadable(findings: Findings) -> Failure {
     let first = findings.problems.first().map(ToString::to_string);
     Failure {
-        place: heading.place,
-        name: heading.name,
         message: format!("cannot be read: {}", first.unwrap_or_default()),
         explanation: None,
         problems: findings.problems,
@@ -191,7 +214,7 @@ fn read<'a>(
     }
 }
 
-fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
+fn judge(case: &Case<'_>) -> Option<Failure> {
     let gate = match &case.policy {
         CasePolicy::File(file) => Ok(*file),
         CasePolicy::Own(own) => Ok(&**own),
@@ -213,8 +236,6 @@ fn judge(heading: Heading, case: &Case<'_>) -> Option<Failure> {
         differences.push(NO_SUBJECT.to_owned());
     }
     (!differences.is_empty()).then(|| Failure {
-        place: heading.place,
-        name: heading.name,
         message: differences.join("; "),
         explanation: told.ok(),
         problems: Vec::new(),
@@ -243,10 +264,11 @@ mod tests {
 
     fn failures(text: &str) -> Vec<String> {
         let suite = suite(text).unwrap();
-        let failures = suite.run(None).flatten();
-        let line =
-            |failure: Failure| format!("{} {}: {}", failure.place, failure.name, failure.message);
-        failures.map(line).collect()
+        let line = |result: CaseResult| {
+            let (place, name) = (result.heading.place(), result.heading.name);
+            Some(format!("{place} {name}: {}", result.failure?.message))
+        };
+        suite.run(None).filter_map(line).collect()
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Cockpit's own configuration file, when Cockpit runs on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::cockpit::CockpitConf;
+use crate::cockpit::{CockpitConf, Layout};
 use crate::doctor::finding::Change;
 use crate::doctor::upstream_probe::UpstreamProbe;
 use jetway_config_file::file;
@@ -16,6 +16,8 @@ const USUAL: &str = "/etc/cockpit/cockpit.conf";
 pub(super) struct LocalConf {
     path: PathBuf,
     here: bool,
+    /// Whether Cockpit answers on this machine and is not installed on it, as with a container.
+    container: bool,
     conf: Option<CockpitConf>,
 }
 
@@ -28,16 +30,25 @@ impl LocalConf {
         } else {
             USUAL.into()
         };
+        let container = here && Layout::of(Path::new("/")).is_none();
         let conf = if !here {
             None
         } else if path.exists() {
             let bytes = file::read("file", &path, MAX_CONF).ok();
             bytes.map(|bytes| CockpitConf::parse(&String::from_utf8_lossy(&bytes)))
+        } else if container {
+            // Its file is in the container.
+            None
         } else {
             // A missing file is the same as an empty one.
             Some(CockpitConf::default())
         };
-        Self { path, here, conf }
+        Self {
+            path,
+            here,
+            container,
+            conf,
+        }
     }
 
     /// Returns a file of this machine with this content.
@@ -46,13 +57,28 @@ impl LocalConf {
         Self {
             path: USUAL.into(),
             here: true,
+            container: false,
             conf: Some(CockpitConf::parse(text)),
+        }
+    }
+
+    /// Returns the file of a Cockpit that is not installed on this machine, with this content.
+    #[cfg(test)]
+    pub(super) fn in_container(text: &str) -> Self {
+        Self {
+            container: true,
+            ..Self::parsed(text)
         }
     }
 
     /// Whether Cockpit runs on this machine.
     pub(super) const fn is_here(&self) -> bool {
         self.here
+    }
+
+    /// Whether Cockpit seems to run in a container on this machine.
+    pub(super) const fn is_container(&self) -> bool {
+        self.container
     }
 
     /// Returns the file, when it can be read.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use jetway_core::diagnostics::nearest;
 
 use super::local_conf::LocalConf;
-use super::login_page::LoginPage;
 use super::restart_cockpit;
 use crate::cockpit::CockpitConf;
 use crate::doctor::finding::Finding;
@@ -81,21 +80,16 @@ struct Settings<'a> {
 }
 
 /// Checks the settings.
-pub(super) fn examine(
-    probe: &UpstreamProbe<'_>,
-    page: &LoginPage,
-    local: &LocalConf,
-) -> Vec<Finding> {
+pub(super) fn examine(probe: &UpstreamProbe<'_>, local: &LocalConf) -> Vec<Finding> {
     let settings = Settings {
         about: &probe.about,
         local,
         signs_on: probe.route.cockpit.is_some(),
         idle: probe.subject.config.session.idle,
     };
-    let mut findings: Vec<Finding> = settings.check_required_host(page).into_iter().collect();
-    if let Some(conf) = local.file() {
-        findings.extend(settings.check_file(conf));
-    }
+    let mut findings = local
+        .file()
+        .map_or_else(Vec::new, |conf| settings.check_file(conf));
     let set = probe.route.request_headers.set.iter();
     findings.extend(
         set.filter_map(|(name, _)| Some((name, find_misspelt_header(name)?)))
@@ -187,20 +181,6 @@ impl Settings<'_> {
                     .line("UrlRoot = /admin"),
             )
             .change(restart_cockpit())
-        })
-    }
-
-    /// Checks that Cockpit logs users in on its own machine.
-    fn check_required_host(&self, page: &LoginPage) -> Option<Finding> {
-        (self.signs_on && page.requires_host).then(|| {
-            self.warn("Cockpit logs users in to other machines only (`RequireHost`)".to_owned())
-                .seen("Cockpit's login page, which asks for a host to connect to")
-                .why("single sign-on logs users in on the machine of Cockpit's web service, which is not the one to manage in an unprivileged container")
-                .change(
-                    self.local
-                        .change_in(WEB_SERVICE, "RequireHost", "write")
-                        .line("RequireHost = false"),
-                )
         })
     }
 
@@ -375,29 +355,6 @@ mod tests {
             assert!(
                 found.len() == 1 && found[0].contains(part),
                 "{text}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_required_host_is_reported_for_single_sign_on_alone() {
-        let local = LocalConf::parsed("");
-        let page = LoginPage {
-            requires_host: true,
-            ..LoginPage::default()
-        };
-        for signs_on in [false, true] {
-            let settings = Settings {
-                about: "",
-                local: &local,
-                signs_on,
-                idle: None,
-            };
-            assert_eq!(settings.check_required_host(&page).is_some(), signs_on);
-            assert!(
-                settings
-                    .check_required_host(&LoginPage::default())
-                    .is_none()
             );
         }
     }

@@ -2,7 +2,8 @@
 
 use super::super::answers;
 use super::super::recorder::{ANSWER, CLIENT_FRAME};
-use super::super::request::{Protocol, Request, latin1};
+use super::super::request::{Early, Protocol, Request, latin1};
+use super::super::sessions::Sessions;
 use crate::Dice;
 
 const ACCEPTED: &[&str] = &[
@@ -31,15 +32,15 @@ pub(super) fn add_ordinary(dice: &mut Dice, request: &mut Request) {
 }
 
 /// Adds a session, or what is none, of this host or of another.
-pub(super) fn add_cookie(
-    dice: &mut Dice,
-    request: &mut Request,
-    cookies: &[(&'static str, String)],
-    host: &str,
-) {
+pub(super) fn add_session(dice: &mut Dice, request: &mut Request, sessions: &Sessions, host: &str) {
+    if dice.once_in(8) {
+        let (name, value) = &sessions.tokens[dice.below(sessions.tokens.len())];
+        request.add(name, value);
+    }
     if dice.once_in(3) {
         return;
     }
+    let cookies = &sessions.cookies;
     let own: Vec<&str> = cookies
         .iter()
         .filter(|(of, _)| *of == host)
@@ -102,6 +103,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("X-Envoy-Ip-Tags", "a"),
     ("X-Client-Trace-Id", "abc"),
     ("X-Request-Id", "mine"),
+    ("X-Request-Id", "<not> one word"),
+    ("X-Envoy-Anything", "1"),
     ("X-Request-Id", "11111111-2222-3333-4444-555555555555"),
     (
         "Traceparent",
@@ -285,5 +288,6 @@ pub(super) fn ask_for_upgrade(dice: &mut Dice, request: &mut Request) {
     if dice.once_in(3) {
         request.add("Origin", "https://app.localhost");
     }
+    request.early = dice.pick(&[Early::None, Early::None, Early::Frame, Early::Request]);
     request.tunnelled = CLIENT_FRAME.repeat(dice.below(3));
 }

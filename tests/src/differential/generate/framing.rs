@@ -111,6 +111,16 @@ const FRAMINGS: &[(&[&str], &str)] = &[
     (&["Expect: 100-continue"], ""),
 ];
 
+/// Fields behind a body of HTTP/2.
+pub(super) const TRAILERS: &[&[(&str, &str)]] = &[
+    &[("x-sum", "1")],
+    &[("cookie", "a=b"), ("x-forwarded-for", "1.2.3.4")],
+    &[("content-length", "5")],
+    &[("x-pomerium-jwt-assertion", "abc")],
+    &[("transfer-encoding", "chunked")],
+    &[(":path", "/public/x")],
+];
+
 const CONTENT_LENGTHS: &[&str] = &[
     "5",
     "0",

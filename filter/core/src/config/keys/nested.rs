@@ -92,7 +92,7 @@ pub const COCKPIT: &[Key] = &[
         "administrators",
         Kind::Policy,
         SupportedBy::FILTER,
-        "A policy that says who gets administrative access at login; by default, no user does. The Unix user must be allowed to use sudo without a password",
+        "A policy that says who gets administrative access at login; by default, no user does. The Unix user must be allowed to use sudo without a password; where Cockpit uses polkit instead, the setup writes the rule",
     ),
     Key::supported(
         "allow_root",

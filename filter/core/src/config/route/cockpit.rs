@@ -8,9 +8,10 @@ use super::{HostHeader, PathMatch, PathRewrite, RequestHeaders, Target};
 use crate::config::file_map::FileMap;
 use crate::config::keys::COCKPIT;
 use crate::diagnostics::{Findings, KeyPath, quoted};
+use crate::email_address::{canonical_domain, normalize_email};
 use crate::policy::Policy;
+use crate::session::Session;
 use crate::session::unix_user::UnixUser;
-use crate::session::{Session, lower_case_domain};
 
 /// The request headers of a login to Cockpit. On these routes only the proxy sets them.
 pub(crate) const LOGIN_HEADERS: [&str; 2] = ["authorization", "x-superuser"];
@@ -70,7 +71,7 @@ impl CockpitSettings {
     pub fn user_of(&self, session: &Session) -> Option<(UnixUser, FoundBy)> {
         let listed = session
             .email()
-            .and_then(|email| self.users.get(&lower_case_domain(email.to_owned())))
+            .and_then(|email| self.users.get(email))
             // A user id that looks like an address is not looked up as one: only verified addresses are.
             .or_else(|| {
                 let id = Some(&session.subject).filter(|id| !id.contains('@'));
@@ -244,7 +245,7 @@ fn read_users(
             continue;
         };
         if users
-            .insert(lower_case_domain(person.clone()), user)
+            .insert(normalize_email(person.clone()), user)
             .is_some()
         {
             findings
@@ -285,16 +286,16 @@ fn read_user(
 fn read_domains(own: &FileMap<'_>, findings: &mut Findings) -> Vec<String> {
     let key_path = own.path_of("local_part_of");
     let listed = own.strings("local_part_of", findings).unwrap_or_default();
+    let mut domains = Vec::with_capacity(listed.len());
     for (index, domain) in listed.iter().enumerate() {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-        if !domain.bytes().all(fit) {
+        let canonical = canonical_domain(domain).filter(|domain| domain.bytes().all(fit));
+        if canonical.is_none() {
             findings
                 .problem(&key_path.item(index), format!("{} is not a domain", quoted(domain)))
                 .help("write for example `[example.com]`, which makes alice@example.com the user `alice`");
         }
+        domains.extend(canonical);
     }
-    listed
-        .into_iter()
-        .map(|domain| domain.to_ascii_lowercase())
-        .collect()
+    domains
 }

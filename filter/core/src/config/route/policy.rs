@@ -6,7 +6,9 @@ use super::Common;
 use crate::config::file_map::FileMap;
 use crate::diagnostics::Findings;
 use crate::json::join_names;
-use crate::policy::{Criterion, Policy, warn_of_other_domain, warn_of_wildcard_user};
+use crate::policy::{
+    Criterion, Policy, warn_of_look_alike, warn_of_other_domain, warn_of_wildcard_user,
+};
 
 /// Reads the route's own policy, with Pomerium's older keys as one more `allow` rule, in Pomerium's order.
 pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Findings) -> Policy {
@@ -35,10 +37,12 @@ pub(super) fn read_policy(map: &FileMap<'_>, common: &Common, findings: &mut Fin
     for (index, domain) in domains.iter().enumerate() {
         let key_path = map.path_of("allowed_domains").item(index);
         warn_of_other_domain(domain, &key_path, findings);
+        warn_of_look_alike(domain, &key_path, findings);
     }
     for (index, user) in users.iter().enumerate() {
         let key_path = map.path_of("allowed_users").item(index);
         warn_of_wildcard_user(user, &key_path, findings);
+        warn_of_look_alike(user, &key_path, findings);
     }
     let mut policy = match map.value("policy") {
         Some(value) => Policy::read(value, &map.path_of("policy"), findings),

@@ -37,7 +37,7 @@ const REMEMBERED_FOR: u64 = 60;
 /// ago is not verified again and does not count.
 const FORGERIES: AddressLimit = AddressLimit {
     counts: ExpiringTable {
-        kind: "forged tokens",
+        key: "jetway forged tokens",
         count: 16,
         bytes: 8 * 1024,
     },
@@ -50,7 +50,7 @@ const FORGERIES: AddressLimit = AddressLimit {
 /// By its date alone such a token would seem younger than a revocation that came after its first use. Only the provider's
 /// tokens get into this table.
 const EARLY: ExpiringTable = ExpiringTable {
-    kind: "early tokens",
+    key: "jetway early tokens",
     count: 8,
     bytes: 8 * 1024,
 };

@@ -171,16 +171,15 @@ impl Gate {
             }
         };
         let event = format!(
-            "session handed to an API client at={:?} account={:?}",
+            "session handed to an API client at={:?}",
             host_and_port(&address),
-            session.account()
         );
         let host = &request.authority.host;
         let Some(location) = self.api_clients.handover_url(address, host, &session, env) else {
             return self.pages.refuse(request, Refusal::Internal);
         };
         self.sessions.share_with_api_clients(&session, env);
-        Step::Reply(redirect(location, event))
+        Step::Reply(redirect(location, event)).for_account(Some(session.account()))
     }
 
     /// Returns which API client gets which session by the answer in a form.

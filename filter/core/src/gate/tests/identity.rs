@@ -5,7 +5,7 @@ use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 
-use super::world::{HTML, Headers, Jar, World, request};
+use super::world::{HTML, Headers, Jar, World, request, status};
 use crate::session::assertion::ASSERTION_HEADER;
 
 /// Routes that forward the identity, one for users and one for everyone, and one that does not.
@@ -326,6 +326,96 @@ fn n_15_what_cannot_be_told_is_said_to_be_missing() {
     let (header, claim) = incomplete(&mut world, &jar);
     assert_eq!(header.as_deref(), Some("groups,team"));
     assert_eq!(claim, json!(["groups"]), "the assertion has the team");
+}
+
+/// Both spellings of a domain are one user, to policies and to upstreams, in bytes that a header may have.
+#[test]
+fn an_internationalised_address_has_one_form() {
+    for (policy, expected) in [
+        (json!({"email": "jörg@müller.example"}), 200),
+        (
+            json!({"email": {"in": ["a@b.test", "jörg@XN--mller-KVA.example"]}}),
+            200,
+        ),
+        (json!({"email": {"ends_with": "@MÜLLER.example"}}), 200),
+        (json!({"email": {"starts_with": "jörg@mü"}}), 200),
+        (json!({"email": {"contains": "üll"}}), 200),
+        (json!({"email": {"not": "jörg@müller.example"}}), 403),
+        (
+            json!({"email": {"not_in": ["jörg@xn--mller-kva.example"]}}),
+            403,
+        ),
+        (json!({"email": "jorg@müller.example"}), 403),
+        (json!({"email": "jörg@muller.example"}), 403),
+        (json!({"domain": "müller.example"}), 200),
+        (json!({"domain": "MÜLLER.example"}), 200),
+        (json!({"domain": "xn--mller-kva.example"}), 200),
+        (json!({"domain": {"ends_with": "üller.example"}}), 200),
+        (json!({"domain": {"ends_with": ".example"}}), 200),
+        (json!({"domain": "muller.example"}), 403),
+    ] {
+        for stated in ["jörg@müller.example", "jörg@xn--mller-kva.example"] {
+            let mut file = telling();
+            file["routes"][0]["policy"] = json!({"allow": {"or": [policy]}});
+            let mut world = World::with(&file);
+            let jar = world.sign_in("app.test", "/", stated);
+            let step = world.begin(&visit("app.test", &jar, &[]));
+            assert_eq!(status(&step), expected, "{policy} {stated}");
+            if expected != 200 {
+                continue;
+            }
+            let seen = world.upstream(&visit("app.test", &jar, &[]));
+            let header = seen.get("x-email");
+            assert_eq!(header.as_deref(), Some("j%C3%B6rg@xn--mller-kva.example"));
+            let token = seen.get(ASSERTION_HEADER).unwrap();
+            let (_, claims) = verified(&mut world, "app.test", &token);
+            assert_eq!(claims["email"], "jörg@xn--mller-kva.example");
+        }
+    }
+}
+
+/// The older keys compare addresses in the same form.
+#[test]
+fn allowed_users_and_domains_know_both_spellings() {
+    for (key, value) in [
+        ("allowed_users", "jörg@müller.example"),
+        ("allowed_users", "jörg@xn--mller-kva.example"),
+        ("allowed_domains", "müller.example"),
+        ("allowed_domains", "xn--MLLER-kva.example"),
+    ] {
+        let mut world = World::with(&json!({"routes": [
+            {"from": "https://app.test", "to": "http://up", key: [value]}]}));
+        for (stated, expected) in [
+            ("jörg@müller.example", 200),
+            ("jörg@xn--mller-kva.example", 200),
+            ("jo\u{308}rg@müller.example", 403),
+            ("jörg@muller.example", 403),
+        ] {
+            let jar = world.sign_in("app.test", "/", stated);
+            let step = world.begin(&visit("app.test", &jar, &[]));
+            assert_eq!(status(&step), expected, "{key} {value} {stated}");
+        }
+    }
+}
+
+/// N-22: an address that no header and no list can carry as it is, or that looks like another one, is none.
+#[test]
+fn n_22_an_odd_address_is_none() {
+    let mut world = World::with(&telling());
+    for odd in [
+        "alice\u{ff20}corp.test@corp.test",
+        "alice\u{202e}@corp.test",
+        "alice,bob\u{e9}@corp.test",
+        "\u{ff41}lice@corp.test",
+        "alice@corp\u{3002}test",
+        "alice@\u{ff43}orp.test",
+        "alice\u{200b}@corp.test",
+    ] {
+        let more = json!({"groups": ["named"]});
+        let jar = world.sign_in_with("app.test", "/", odd, &more);
+        let seen = world.upstream(&visit("app.test", &jar, &[]));
+        assert_eq!(seen.get("x-email").as_deref(), Some(""), "{odd:?}");
+    }
 }
 
 #[test]

@@ -234,3 +234,15 @@ fn an_address_that_is_not_verified() {
     assert!(!reply.event.contains("email_verified"), "{}", reply.event);
     assert!(!reply.body.contains("has not verified"), "{}", reply.body);
 }
+
+#[test]
+fn an_address_that_cannot_be_one_is_named_as_the_cause() {
+    for (email, expected) in [
+        ("jörg@corp.test", "signed in"),
+        ("al\u{ff20}ice@corp.test", "signed in email=malformed"),
+        ("", "signed in"),
+    ] {
+        let reply = redeem_claims(&json!({"email": email}));
+        assert_eq!(&*reply.event, expected);
+    }
+}

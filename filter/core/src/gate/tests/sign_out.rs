@@ -102,10 +102,7 @@ fn a_copy_of_the_cookie_is_dead_in_every_worker() {
     assert_eq!(reply.status, 303);
     jar.take(&reply);
     assert!(!jar.0.contains_key(COOKIE));
-    assert_eq!(
-        reply.event,
-        "signed out account=\"alice@corp.test\"".to_owned()
-    );
+    assert_eq!(reply.event, "signed out");
 
     assert_eq!(ask(&worker, &copy, &mut world), 401);
     assert_eq!(ask(&worker, &other_session, &mut world), 200);

@@ -68,7 +68,7 @@ fn a_stream_ends_with_its_session_to_the_second() {
     world.later(1);
     assert_eq!(
         world.closed(&mut stream),
-        "stream closed: the session is over route=\"app.test\" account=\"alice@corp.test\""
+        "stream closed: the session is over route=\"app.test\""
     );
 }
 

@@ -154,11 +154,18 @@ pub(crate) const WRITTEN_BY_PROXY: [&str; 2] = ["x-forwarded-for", "x-forwarded-
 /// The names of headers that are removed from every request of a client, because only a proxy may write them.
 #[derive(Debug)]
 pub(crate) struct Reserved {
-    /// The names by their first byte, because most headers share theirs with few of them.
-    by_first: Vec<Vec<ReservedName>>,
+    /// The names by their slots, so that most headers are compared with none or one of them.
+    slots: Vec<Vec<ReservedName>>,
 }
 
-#[derive(Debug)]
+/// How many slots there are.
+const SLOTS: usize = 256;
+/// The bytes at the beginning of a name that choose its slot. Many reserved names begin with `x-`, and then with a letter by which
+/// they differ.
+const FIRST: usize = 0;
+const SECOND: usize = 2;
+
+#[derive(Clone, Debug)]
 struct ReservedName {
     /// The name, folded.
     name: String,
@@ -171,25 +178,35 @@ impl Reserved {
     /// those that the configuration adds. A `*` at the end means every name with that beginning.
     pub(crate) fn new<'n>(configured: impl Iterator<Item = &'n str>) -> Self {
         let always = RESERVED.iter().flat_map(|group| group.names).copied();
-        let mut by_first: Vec<Vec<ReservedName>> =
-            std::iter::repeat_with(Vec::new).take(128).collect();
+        let mut slots: Vec<Vec<ReservedName>> =
+            std::iter::repeat_with(Vec::new).take(SLOTS).collect();
         for name in always.chain(configured.filter(|name| !name.starts_with(':'))) {
-            let first = name.bytes().next().map(|first| usize::from(fold(first)));
-            if let Some(names) = first.and_then(|first| by_first.get_mut(first)) {
-                names.push(ReservedName::of(name));
+            let reserved = ReservedName::of(name);
+            if reserved.is_prefix && reserved.name.len() <= SECOND {
+                // Names with this beginning are in any slot.
+                slots
+                    .iter_mut()
+                    .for_each(|slot| slot.push(reserved.clone()));
+            } else if let Some(slot) = slots.get_mut(slot_of(&reserved.name)) {
+                slot.push(reserved);
             }
         }
-        Self { by_first }
+        Self { slots }
     }
 
     /// Returns whether a header of this name is removed. `_` and `.` count as `-`, because many servers treat them alike.
     pub(crate) fn covers(&self, name: &str) -> bool {
-        let first = name.bytes().next().map(|first| usize::from(fold(first)));
-        let names = first.and_then(|first| self.by_first.get(first));
-        names.is_some_and(|names| {
-            names.iter().any(|reserved| reserved.covers(name)) && !WRITTEN_BY_PROXY.contains(&name)
+        let slot = self.slots.get(slot_of(name));
+        slot.is_some_and(|slot| {
+            slot.iter().any(|reserved| reserved.covers(name)) && !WRITTEN_BY_PROXY.contains(&name)
         })
     }
+}
+
+/// Returns the slot of a name. A name that is too short for the second byte has that of a zero byte.
+fn slot_of(name: &str) -> usize {
+    let byte = |place| name.as_bytes().get(place).copied().map_or(0, fold);
+    usize::from(byte(FIRST).rotate_left(4) ^ byte(SECOND))
 }
 
 impl ReservedName {
@@ -239,6 +256,7 @@ const fn fold(byte: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn reserved() -> Reserved {
         Reserved::new(["remote_users", "X-Email", "x-tenant-*", ":path"].into_iter())
@@ -303,6 +321,36 @@ mod tests {
             "X_Auth_Username",
         ] {
             assert!(Reserved::new(std::iter::empty()).covers(name), "{name}");
+        }
+    }
+
+    /// A short beginning is that of names in every slot.
+    #[test]
+    fn short_beginnings_are_reserved() {
+        let reserved = Reserved::new(["q-*", "Z*", "y", "w-"].into_iter());
+        for name in [
+            "q-", "q-a", "Q_user", "z", "zz", "Zebra", "y", "Y", "w-", "W_",
+        ] {
+            assert!(reserved.covers(name), "{name}");
+        }
+        for name in ["q", "qa", "yy", "y-", "w", "w-a", ""] {
+            assert!(!reserved.covers(name), "{name}");
+        }
+    }
+
+    proptest! {
+        /// The slots leave out no name that is compared with all of them.
+        #[test]
+        fn no_slot_hides_a_name(
+            configured in proptest::collection::vec("[a-cX_.-]{1,4}\\*?", 0..6),
+            name in "[a-cX_.-]{0,5}|x-(forwarded|auth|ms)-[a-z]{0,3}",
+        ) {
+            let reserved = Reserved::new(configured.iter().map(String::as_str));
+            let always = RESERVED.iter().flat_map(|group| group.names).copied();
+            let mut all = always.chain(configured.iter().map(String::as_str));
+            let is_covered = all.any(|one| ReservedName::of(one).covers(&name))
+                && !WRITTEN_BY_PROXY.contains(&name.as_str());
+            prop_assert_eq!(reserved.covers(&name), is_covered);
         }
     }
 

@@ -8,6 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::explain::ExplainedDecision;
 use crate::http::page::{Details, Form, List, Page, Script, Theme};
 use crate::http::reply::{Reply, SIGN_IN_LEFT_FOR};
 use crate::http::request::{Client, Parsed, Request, display_authority};
@@ -178,6 +179,9 @@ fn render_html(status: u16, body: String, form_target: Option<&str>, theme: &The
         headers,
         body,
         event: Cow::Borrowed("page"),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -219,6 +223,9 @@ pub(crate) fn leave(location: &str, cookie: &str, theme: &Theme) -> Reply {
         headers,
         body: page.render().unwrap_or_default(),
         event: Cow::Borrowed(SIGN_IN_LEFT_FOR),
+        decision: ExplainedDecision::Login,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -229,6 +236,7 @@ pub(crate) fn refuse(
     audience: &Audience,
     event: String,
 ) -> Reply {
+    let account = extras.account;
     let mut reply = if audience.html {
         let (theme, reasons) = (&audience.theme, extras.reasons);
         let reasons: Vec<&str> = reasons.iter().map(Reason::word).collect();
@@ -255,7 +263,11 @@ pub(crate) fn refuse(
         _ => {}
     }
     reply.event = Cow::Owned(event);
-    reply
+    reply.decision = match refusal {
+        Refusal::Unauthenticated => ExplainedDecision::Login,
+        _ => ExplainedDecision::Deny,
+    };
+    reply.because(refusal.word()).for_account(account)
 }
 
 fn render_json(status: u16, mut answer: Value, extras: Extras<'_>, audience: &Audience) -> Reply {
@@ -287,7 +299,8 @@ pub(crate) fn challenge(request: &Parsed<'_>, audience: &Audience) -> Reply {
     let mut reply = data(refusal.status(), &answer);
     reply.add("www-authenticate", CHALLENGE.to_owned());
     reply.event = Cow::Owned(format!("refused: {}", refusal.word()));
-    reply
+    reply.decision = ExplainedDecision::Login;
+    reply.because(refusal.word())
 }
 
 /// Returns a JSON reply that no cache keeps.
@@ -297,13 +310,18 @@ pub(crate) fn data(status: u16, answer: &Value) -> Reply {
         headers: own_headers("application/json", "no-referrer"),
         body: answer.to_string(),
         event: Cow::Borrowed("json"),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
 /// Returns an error in the form of OAuth 2.0 (RFC 6749 section 5.2).
 pub(crate) fn json_error(status: u16, error: &str, description: &str) -> Reply {
     let answer = serde_json::json!({"error": error, "error_description": description});
-    data(status, &answer)
+    let mut reply = data(status, &answer);
+    reply.decision = ExplainedDecision::Deny;
+    reply.because(error.to_owned())
 }
 
 /// Returns a redirect that a browser follows with `GET` after any method, so that no body reaches the target.
@@ -315,6 +333,9 @@ pub(crate) fn redirect(location: String, event: String) -> Reply {
         headers,
         body: String::new(),
         event: Cow::Owned(event),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -325,6 +346,9 @@ pub(crate) fn plain(status: u16, body: &str, event: impl Into<Cow<'static, str>>
         headers: own_headers("text/plain; charset=utf-8", "no-referrer"),
         body: body.to_owned(),
         event: event.into(),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 
@@ -340,6 +364,9 @@ pub(crate) fn public(body: String, event: &'static str) -> Reply {
         ],
         body,
         event: Cow::Borrowed(event),
+        decision: ExplainedDecision::Allow,
+        reasons: Cow::Borrowed(""),
+        account: None,
     }
 }
 

@@ -278,7 +278,9 @@ fn identities() {
         json!({}),
         json!(1),
         json!("x".repeat(400) + "@corp.test"),
-        json!("\u{430}@corp.test"),
+        json!("\u{430}\u{200b}@corp.test"),
+        json!("\u{ff41}@corp.test"),
+        json!("a@corp\u{ff0e}test"),
     ] {
         assert_eq!(
             of(json!({"sub": "s", "email": email}), EmailVerification::Off).email,
@@ -286,4 +288,11 @@ fn identities() {
             "{email}"
         );
     }
+    // A Cyrillic letter that looks like `a` is another user's.
+    let cyrillic = "\u{430}@corp.test";
+    let identity = of(
+        json!({"sub": "s", "email": cyrillic}),
+        EmailVerification::Off,
+    );
+    assert_eq!(identity.email.as_deref(), Some(cyrillic));
 }

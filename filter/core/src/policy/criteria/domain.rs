@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::diagnostics::{Findings, KeyPath, quoted};
+use crate::email_address::{canonical_domain, fold_domain};
 use crate::policy::criteria::email::{describe_email, warn_of_loose_end};
+use crate::policy::criteria::look_alike::warn_of_look_alike;
 use crate::policy::criteria::{Argument, Criterion, CriterionKind, user_verdict};
 use crate::policy::facts::Facts;
 use crate::policy::language::{CriterionDoc, Topic};
@@ -22,7 +24,7 @@ impl CriterionKind for DomainCriterion {
         name: "domain",
         topic: Topic::User,
         about: "The domain of the user's verified email address matches; never holds for a user without one",
-        argument: "a [string matcher](#string-matchers), in which case does not matter",
+        argument: "a [string matcher](#string-matchers), in which case does not matter, nor the spelling in Unicode or in ASCII (`xn--`)",
         example: "domain: {is: example.com}",
     };
     const HOLDS: Reason = Reason::DomainOk;
@@ -37,7 +39,10 @@ impl CriterionKind for DomainCriterion {
         for domain in matcher.compared_strings() {
             warn_of_other_domain(domain, argument.path, findings);
         }
-        Some(Self(matcher))
+        for name in matcher.constants() {
+            warn_of_look_alike(name, argument.path, findings);
+        }
+        Some(Self(matcher.for_domain()))
     }
 
     fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
@@ -45,7 +50,7 @@ impl CriterionKind for DomainCriterion {
             session
                 .email()
                 .and_then(domain_of)
-                .is_some_and(|domain| self.0.is_match(domain))
+                .is_some_and(|domain| self.0.is_match_address(domain))
         })
     }
 
@@ -69,10 +74,15 @@ impl CriterionKind for DomainCriterion {
 impl Criterion {
     /// Returns `domain: {is: …}`.
     pub(crate) fn domain_is(domain: &str) -> Self {
-        Self::Domain(DomainCriterion(StringMatcher::is(
-            domain.to_ascii_lowercase(),
-        )))
+        let matcher = StringMatcher::is(domain.to_ascii_lowercase());
+        Self::Domain(DomainCriterion(matcher.for_domain()))
     }
+}
+
+/// Returns whether a string is not ASCII, and has characters that no domain has.
+fn is_beyond_domains(string: &str) -> bool {
+    let has_label = string.chars().any(|letter| letter != '.');
+    has_label && !string.is_ascii() && canonical_domain(&fold_domain(string)).is_none()
 }
 
 /// Warns about a domain such as `@example.com` or `*.example.com`, which equals that of no address.
@@ -84,6 +94,7 @@ pub(crate) fn warn_of_other_domain(domain: &str, path: &KeyPath, findings: &mut 
             "domains have no wildcards: write a criterion such as `domain: {ends_with: .example.com}`"
                 .to_owned()
         }
+        None if is_beyond_domains(domain) => "write a domain that IDNA allows".to_owned(),
         None => return,
     };
     findings

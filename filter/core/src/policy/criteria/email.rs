@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use crate::diagnostics::{Findings, KeyPath, quoted};
+use crate::email_address::{canonical_email, normalize_email};
+use crate::policy::criteria::look_alike::warn_of_look_alike;
 use crate::policy::criteria::{Argument, Criterion, CriterionKind, describe_user, user_verdict};
 use crate::policy::facts::Facts;
 use crate::policy::language::{CriterionDoc, Topic};
@@ -10,7 +12,7 @@ use crate::policy::reason::Reason;
 use crate::policy::schema::reference;
 use crate::policy::string_matcher::StringMatcher;
 use crate::policy::verdict::Verdict;
-use crate::session::{Session, lower_case_domain};
+use crate::session::Session;
 
 /// Holds when the user's verified email address matches.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +22,8 @@ impl CriterionKind for EmailCriterion {
     const DOC: CriterionDoc = CriterionDoc {
         name: "email",
         topic: Topic::User,
-        about: "The user's verified email address matches; a user without one has the empty string",
+        about: "The user's verified email address matches; a user without one has the empty string. The case of the domain \
+                does not matter, nor does its spelling in Unicode or in ASCII (`xn--`)",
         argument: "a [string matcher](#string-matchers)",
         example: "email: {is: alice@example.com}",
     };
@@ -34,13 +37,16 @@ impl CriterionKind for EmailCriterion {
         for email in matcher.compared_strings() {
             warn_of_other_email(email, argument.path, findings);
         }
+        for name in matcher.constants() {
+            warn_of_look_alike(name, argument.path, findings);
+        }
         Some(Self(matcher.for_email()))
     }
 
     fn evaluate(&self, facts: &Facts<'_>) -> Verdict {
         // The empty string for a missing address is Pomerium's choice.
         user_verdict::<Self>(facts, |session| {
-            self.0.is_match(session.email().unwrap_or_default())
+            self.0.is_match_address(session.email().unwrap_or_default())
         })
     }
 
@@ -64,9 +70,8 @@ impl CriterionKind for EmailCriterion {
 impl Criterion {
     /// Returns `email: {is: …}`.
     pub(crate) fn email_is(email: &str) -> Self {
-        Self::Email(EmailCriterion(StringMatcher::is(lower_case_domain(
-            email.to_owned(),
-        ))))
+        let matcher = StringMatcher::is(email.to_owned());
+        Self::Email(EmailCriterion(matcher.for_email()))
     }
 }
 
@@ -94,8 +99,20 @@ fn is_never_an_address(string: &str) -> bool {
     !string.is_empty() && !string.rsplit_once('@').is_some_and(is_complete)
 }
 
+/// Returns whether a string is not ASCII, has the form of an address, and has characters that no user's address has.
+fn is_beyond_addresses(string: &str) -> bool {
+    let is_canonical = || canonical_email(&normalize_email(string.to_owned())).is_some();
+    !string.is_ascii() && !is_never_an_address(string) && !is_canonical()
+}
+
 /// Warns about `email: example.com` and `email: "*@example.com"`.
 fn warn_of_other_email(other: &str, path: &KeyPath, findings: &mut Findings) {
+    if is_beyond_addresses(other) {
+        findings
+            .warning(path, format!("{} equals no email address", quoted(other)))
+            .help("write letters, marks and digits that stand for themselves, and a domain that IDNA allows");
+        return;
+    }
     if !is_never_an_address(other) {
         return;
     }

@@ -3,14 +3,14 @@ use crate::store::{ABSENT, LocalShared};
 
 /// A table whose shards have room for four entries with a value of one byte.
 const TABLE: ExpiringTable = ExpiringTable {
-    kind: "test",
+    key: "jetway test",
     count: 2,
     bytes: WATERMARK + 4 * (HEAD + 1),
 };
 
 /// A table of one shard, with room for two times.
 const TIMES: ExpiringTable = ExpiringTable {
-    kind: "times",
+    key: "jetway times",
     count: 1,
     bytes: WATERMARK + 2 * (HEAD + 8),
 };
@@ -91,7 +91,7 @@ fn a_version_is_of_one_shard() {
 fn bytes_that_are_no_shard_hold_no_entry() {
     let shared = LocalShared::default();
     for shard in 0..2 {
-        assert!(shared.write(&TABLE.key(shard), &[7; 40], ABSENT));
+        assert!(shared.write(&TABLE.shard_key(shard), &[7; 40], ABSENT));
     }
     assert_eq!(TABLE.find(&shared, "a", Timestamp(0)), None);
     put(&shared, "a", b"1", 10, 0);

@@ -122,11 +122,21 @@ async fn an_upgrade_to_another_protocol_is_refused() {
     assert_eq!(answers.status(), 403);
     assert_eq!(answers.0.matches("HTTP/1.1 ").count(), 1, "{answers:?}");
     assert!(upstream.take().is_empty());
+}
+
+/// As in Envoy. The client of such a request waits for the answer, so that the connection is kept.
+#[tokio::test]
+async fn an_offer_of_http2_is_ignored() {
+    let mut upstream = Upstream::start().await;
+    let rig = Rig::start(read(&file(&[json!({"to": upstream.url()})])));
     let offer = "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n";
     let curl = format!("connection: upgrade, http2-settings\r\n{offer}");
-    let request = rig.request("GET", "/b", 0, &curl);
+    let first = rig.request("GET", "/b", 0, &curl);
+    let last = rig.request("GET", "/c", 0, "connection: close\r\n");
     let mut stream = rig.connect().await;
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let line = read_until(&mut stream, "\r\n").await;
-    assert!(line.contains(" 200 "), "{line}");
+    let both = format!("{first}{last}");
+    stream.write_all(both.as_bytes()).await.unwrap();
+    let answers = Answer::read(&mut stream).await;
+    assert_eq!(answers.0.matches("HTTP/1.1 200 ").count(), 2, "{answers:?}");
+    assert_eq!(upstream.take(), ["/b", "/c"]);
 }

@@ -1,12 +1,9 @@
-"""The measured configurations: the files that make each proxy pass requests to one upstream, with or without a check."""
+"""Envoy: plain, with its own filters that check a token, and with the module."""
 
 import json
 from pathlib import Path
 
-#: Public name of the one route.
-HOST = "bench.localhost"
-#: Cookie in which the native Envoy filters find their token.
-TOKEN_COOKIE = "_s"
+from names import CLIENT, EMAIL, TOKEN_COOKIE
 
 _TYPE = "type.googleapis.com/"
 _HTTP = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -21,71 +18,16 @@ def _named(name: str, message: str, **fields) -> dict:
     return {"name": name, "typed_config": _typed(message, **fields)}
 
 
-def upstream_nginx(folder: Path, port: int) -> Path:
-    """A server that answers everything with the same twelve bytes."""
-    location = 'location / { return 200 "hello, world"; }'
-    return _nginx(folder, "upstream", f"server {{ listen 127.0.0.1:{port}; {location} }}")
-
-
-def nginx(folder: Path, port: int, upstream: int) -> Path:
-    """A plain reverse proxy that keeps its connections."""
-    return _nginx(
-        folder,
-        "nginx",
-        f"""upstream app {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
-        server {{ listen 127.0.0.1:{port}; location / {{
-            proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;
-        }} }}""",
-    )
-
-
-def _nginx(folder: Path, name: str, servers: str) -> Path:
-    path = folder / f"{name}.conf"
-    work = folder / name
-    work.mkdir()
-    temp = " ".join(
-        f"{kind}_temp_path {work}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    path.write_text(
-        f"""daemon off; worker_processes 1; pid {work}/pid; error_log stderr warn;
-        events {{ worker_connections 1024; }}
-        http {{ access_log off; keepalive_requests 100000000; {temp} {servers} }}"""
-    )
-    return path
-
-
-def jetway(folder: Path, name: str, port: int, upstream: int, issuer: str) -> Path:
-    """A Jetway file with one route. JSON is YAML."""
-    path = folder / f"{name}.yaml"
-    route = {
-        "from": f"https://{HOST}",
-        "to": f"http://127.0.0.1:{upstream}",
-        "policy": [{"allow": {"or": [{"email": {"is": "alice@example.com"}}, {"email": {"is": "bob@example.com"}}]}}],
-    }
-    config = {
-        "address": f"127.0.0.1:{port}",
-        "insecure_server": True,
-        "idp_provider": "oidc",
-        "idp_provider_url": issuer,
-        "idp_client_id": "bench",
-        "routes": [route],
-    }
-    path.write_text(json.dumps(config, indent=2))
-    return path
-
-
-def envoy_plain(folder: Path, port: int, upstream: int) -> Path:
+def plain(folder: Path, port: int, upstream: int) -> Path:
     """Envoy with the settings that Jetway's generator makes, without any check and without an access log."""
     return _envoy(folder, "envoy-plain", port, upstream, [])
 
 
-def envoy_jwt(folder: Path, port: int, upstream: int, issuer: str, jwks: dict) -> Path:
+def with_own_filters(folder: Path, port: int, upstream: int, issuer: str, jwks: dict) -> Path:
     """Envoy's own filters: a signed token in a cookie, verified once and cached, and an address to match."""
     provider = {
         "issuer": issuer,
-        "audiences": ["bench"],
+        "audiences": [CLIENT],
         "local_jwks": {"inline_string": json.dumps(jwks)},
         "from_cookies": [TOKEN_COOKIE],
         "payload_in_metadata": "jwt",
@@ -105,7 +47,7 @@ def envoy_jwt(folder: Path, port: int, upstream: int, issuer: str, jwks: dict) -
                 "value": {"string_match": {"exact": email}},
             }
         }
-        for email in ("alice@example.com", "bob@example.com")
+        for email in (EMAIL, "bob@example.com")
     ]
     rbac = _named(
         "envoy.filters.http.rbac",
@@ -115,7 +57,7 @@ def envoy_jwt(folder: Path, port: int, upstream: int, issuer: str, jwks: dict) -
     return _envoy(folder, "envoy-jwt", port, upstream, [authn, rbac])
 
 
-def envoy_from_generator(folder: Path, text: str) -> Path:
+def with_module(folder: Path, text: str) -> Path:
     """The bootstrap that `jetway envoy-config` wrote, without its access log, as no other proxy here writes one."""
     lines, kept, skipping = text.splitlines(), [], None
     for line in lines:

@@ -1,0 +1,1 @@
+"""The configuration files of the measured proxies and of their upstream."""
