@@ -313,7 +313,7 @@ fn a_second_server_on_the_address_is_named() -> Result<()> {
                 let mut count = 0_usize;
                 while let Ok((stream, _)) = listener.accept().await {
                     count += 1;
-                    if count % 2 == 0 {
+                    if count.is_multiple_of(2) {
                         drop(stream);
                     } else {
                         tokio::spawn(answer_once(stream));
