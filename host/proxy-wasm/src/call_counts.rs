@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{Caller, Extern, Func, Linker};
+use wasmtime::{Caller, Func, Linker, Val};
 
 use crate::Engine;
 use crate::engine::describe;
@@ -34,17 +34,16 @@ pub(crate) fn counting_linker(
     module: &wasmtime::Module,
     counts: &CallCounts,
 ) -> Result<Linker<State>, ModuleError> {
-    let mut linker = Linker::new(engine.compiler());
+    let mut linker = Linker::new(module.engine());
     for import in module.imports() {
         let Some(kind) = import.ty().func().cloned() else {
             continue;
         };
         let (engine, counts) = (engine.clone(), counts.clone());
         let (group, name) = (import.module().to_owned(), import.name().to_owned());
-        let call = move |mut caller: Caller<'_, State>, given: &[_], returned: &mut [_]| {
+        let call = move |mut caller: Caller<'_, State>, given: &[Val], returned: &mut [Val]| {
             counts.note(&name);
-            let function = find_function(&engine, &mut caller, &group, &name);
-            let function = function.ok_or_else(|| wasmtime::Error::msg("no such function"))?;
+            let function = find_function(&engine, &mut caller, &group, &name)?;
             function.call(&mut caller, given, returned)
         };
         linker
@@ -59,7 +58,9 @@ fn find_function(
     caller: &mut Caller<'_, State>,
     group: &str,
     name: &str,
-) -> Option<Func> {
-    let found = engine.imports().linker.get(&mut *caller, group, name);
-    found.and_then(Extern::into_func)
+) -> wasmtime::Result<Func> {
+    let found = engine.imports().linker.get(&mut *caller, group, name)?;
+    found
+        .into_func()
+        .ok_or_else(|| wasmtime::Error::msg("the import is not a function"))
 }
