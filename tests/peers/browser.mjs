@@ -1,6 +1,6 @@
 // Drives a headless browser through one task. The environment variable ORDER holds the order as JSON:
 // {browser: 'chrome' | 'firefox', executable, profile, url, account or null,
-//  task: {kind: 'terminal', user, password} | {kind: 'singleSignOn', user} | {kind: 'disconnection', signOut}
+//  task: {kind: 'terminal', user, password} | {kind: 'singleSignOn', user} | {kind: 'logInAgain'} | {kind: 'disconnection', signOut}
 //  | {kind: 'refusal'} | {kind: 'pages', pages, folder}, screenshot, report}
 // Writes its findings to the file `report`; ends with an error when it does not reach the end.
 import { writeFileSync } from 'node:fs';
@@ -99,53 +99,64 @@ async function singleSignOn({ user }) {
   findings.badge = await page.$eval('#super-user-indicator', (badge) => badge.innerText);
   await page.screenshot({ path: order.screenshot });
 
-  // A link into Cockpit, for a user who is signed in at the proxy only.
-  await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
-  const { origin } = new URL(order.url);
-  // Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
-  const link = `${origin}/system/services#/?type=timer`;
-  const atLink = () => page.waitForFunction((address, path) => window.location.href === address
-    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, link, '/system/services');
-  const address = () => page.evaluate(() => window.location.href);
-  await page.evaluate((target) => { window.location.href = target; }, link);
-  await atLink();
-  findings.deepLink = await address();
-  findings.loginsByLink = logins;
-
-  // Cockpit's log-out, and back to the same page with its fragment.
   findings.loggedOut = await logOut();
-  findings.question = await loginAgain();
-  await page.screenshot({ path: order.screenshot.replace('.png', '-again.png') });
+  await loginAgain();
   await click('#continue');
-  await atLink();
   await shell();
-  findings.again = await address();
   findings.loginsAgain = logins;
 
-  // In a new tab there is no page to go back to: the link leads on, and no token stays in the address.
+  // A link into Cockpit, for a user who is signed in at the proxy only.
+  await browser.deleteCookie(...(await browser.cookies()).filter(({ name }) => name === 'cockpit'));
+  await openLink();
+  findings.deepLink = await address();
+  return { ...findings, loginsByLink: logins, sent: [...sent], cookies: await cookies() };
+}
+
+const address = () => page.evaluate(() => window.location.href);
+const LINK = '/system/services#/?type=timer';
+
+// Waits for the page of LINK, at that address.
+const atLink = () => page.waitForFunction((wanted, path) => window.location.href === wanted
+  && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, new URL(LINK, order.url).href, LINK.split('#')[0]);
+
+// Opens LINK. Not by `goto`, which would wait for the login page to load as a whole before that goes on by itself.
+async function openLink() {
+  await page.evaluate((target) => { window.location.href = target; }, LINK);
+  await atLink();
+}
+
+// Logs out of Cockpit and in again, in three ways: back to the same page, by the link alone, and not at all.
+async function logInAgain() {
+  await signIn();
+  await page.waitForSelector('#toggle-menu');
+  await openLink();
+  const findings = { loggedOut: await logOut(), question: await loginAgain() };
+  await page.screenshot({ path: order.screenshot });
+  await click('#continue');
+  await atLink();
+  await page.waitForSelector('#toggle-menu');
+  findings.again = await address();
+
+  // After a first time the page does not go back: the link leads on, and no token stays in the address.
   await logOut();
   const token = await page.$eval('#login-again', ({ href }) => href);
   await loginAgain();
   await page.evaluate(() => sessionStorage.setItem('jetway-went-back', '1'));
   await click('#continue');
   await page.waitForFunction((path) => window.location.pathname === path
-    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, '/system/services');
-  await shell();
-  findings.withoutBack = await address();
-  findings.loginsWithoutBack = logins;
-  findings.sent = [...sent];
-  findings.cookies = await cookies();
+    && document.querySelector(`iframe[name="cockpit1:localhost${path}"]`), {}, LINK.split('#')[0]);
+  await page.waitForSelector('#toggle-menu');
+  findings.byLink = await address();
 
-  // Signing out at the question.
   await logOut();
   await loginAgain();
   await click(SIGN_OUT);
   await click('button[value=yes]'); // the provider asks, too
-  await page.waitForFunction((wanted) => window.location.origin === wanted, {}, origin);
+  await page.waitForFunction((wanted) => window.location.origin === wanted, {}, new URL(order.url).origin);
   findings.signedOut = await text();
   await page.evaluate((target) => { window.location.href = target; }, token);
   await page.waitForSelector('input[name=login]'); // nothing leads back without the provider
-  return { ...findings, loginsAtLast: logins };
+  return findings;
 }
 
 const SIGN_OUT = '::-p-aria([name="Sign out"][role="button"])';
@@ -173,11 +184,11 @@ async function disconnection({ signOut }) {
   if (signOut) {
     await page.evaluate(() => fetch('/.pomerium/sign_out', { method: 'POST', redirect: 'manual' }));
   }
-  const reconnect = '::-p-aria([name="Reconnect"][role="button"])';
-  await page.waitForSelector(reconnect, { timeout: 75_000 });
+  const reconnect = await page.waitForFunction(() => [...document.querySelectorAll('button')]
+    .find((one) => one.offsetParent && one.textContent.trim() === 'Reconnect'), { timeout: 75_000 });
   const findings = { text: await text() };
   await page.screenshot({ path: order.screenshot });
-  await click(reconnect);
+  await reconnect.click();
   await page.waitForFunction((origin) => document.querySelector('#toggle-menu') || window.location.origin !== origin, {}, new URL(order.url).origin);
   return findings;
 }
@@ -275,6 +286,7 @@ const tasks = {
     return findings;
   },
   singleSignOn: () => singleSignOn(order.task),
+  logInAgain,
   disconnection: () => disconnection(order.task),
   refusal,
   pages: () => pages(order.task),

@@ -14,16 +14,19 @@ use crate::{Process, Scene, UnixUser, eventually};
 /// The program that drives the browser.
 const PROGRAM: &str = include_str!("../peers/browser.mjs");
 
-/// Time limit of one task. Including the browser's start it needs some ten seconds on an idle machine.
-const LIMIT: Duration = Duration::from_secs(100);
+/// Time limit of one task. Including the browser's start it needs some ten seconds on an idle machine, and a minute more when it
+/// waits for the end of a session.
+const LIMIT: Duration = Duration::from_secs(130);
 
 /// The task of the browser at an address, after signing in at the provider.
 pub enum Task<'a> {
     /// Log in to Cockpit, run a command in its terminal and read the result.
     Terminal(&'a UnixUser),
-    /// Use Cockpit as this user without a password: run a command in its terminal, open a link with a fragment, log out there
-    /// and in again, and sign out.
+    /// Use Cockpit as this user without a password: run a command in its terminal, log out there and in again, and open
+    /// a link with a fragment.
     SingleSignOn(&'a str),
+    /// Log out of Cockpit and in again: back to a page with a fragment, by the link alone, and with a sign-out instead.
+    LogInAgain,
     /// Wait until Cockpit's page is disconnected, and connect again.
     Disconnection {
         /// Whether the user signs out in the background. Otherwise the session ends by itself.
@@ -43,6 +46,7 @@ impl Task<'_> {
                 json!({"kind": "terminal", "user": user.name, "password": user.password})
             }
             Self::SingleSignOn(user) => json!({"kind": "singleSignOn", "user": user}),
+            Self::LogInAgain => json!({"kind": "logInAgain"}),
             Self::Disconnection { sign_out } => {
                 json!({"kind": "disconnection", "signOut": sign_out})
             }

@@ -147,4 +147,39 @@ impl Person<'_> {
         );
         Ok(())
     }
+
+    /// Logs out of Cockpit by its button and in again, and signs out at the question in between.
+    ///
+    /// # Errors
+    /// Returns an error that describes the difference from the expected result.
+    pub async fn logs_in_again(
+        &self,
+        scene: &Scene,
+        base: &Url,
+        browser: Browser,
+        name: &str,
+    ) -> Result<()> {
+        let run = BrowserRun {
+            url: &base.join("/system/terminal")?,
+            account: Some(self.account),
+            task: Task::LogInAgain,
+            name,
+        };
+        let report = browser.perform(scene, run).await?;
+        let told = |key: &str| report[key].as_str().unwrap_or_default();
+        ensure!(told("loggedOut").contains("Logout successful"), "{report}");
+        for words in [
+            "You are still signed in",
+            self.account,
+            "Continue to Cockpit",
+        ] {
+            ensure!(told("question").contains(words), "{words}: {report}");
+        }
+        let link = base.join("/system/services#/?type=timer")?;
+        assert_eq!(told("again"), link.as_str(), "with its fragment: {report}");
+        let plain = base.join("/system/services")?;
+        assert_eq!(told("byLink"), plain.as_str(), "without a token: {report}");
+        ensure!(told("signedOut").contains("You are signed out"), "{report}");
+        Ok(())
+    }
 }

@@ -13,6 +13,8 @@ on_both_proxies!(
     users_without_a_unix_user_get_a_page_that_says_so,
     an_administrator_signs_on_once_in_chromium,
     a_user_with_limited_access_signs_on_once_in_firefox,
+    logging_in_again_asks_first_in_chromium,
+    logging_in_again_asks_first_in_firefox,
     a_signed_out_cockpit_says_so_in_chromium,
     an_expired_cockpit_says_so_in_firefox,
 );
@@ -178,6 +180,27 @@ async fn an_administrator_signs_on_once_in_chromium(scene: &mut Scene) -> Result
 
 async fn a_user_with_limited_access_signs_on_once_in_firefox(scene: &mut Scene) -> Result<()> {
     signs_on_once(scene, Browser::Firefox, BOB, "Limited access").await
+}
+
+async fn logging_in_again_asks_first_in_chromium(scene: &mut Scene) -> Result<()> {
+    logs_in_again(scene, Browser::Chromium).await
+}
+
+async fn logging_in_again_asks_first_in_firefox(scene: &mut Scene) -> Result<()> {
+    logs_in_again(scene, Browser::Firefox).await
+}
+
+async fn logs_in_again(scene: &Scene, browser: Browser) -> Result<()> {
+    let desk = Desk::open(scene).await?;
+    let name = format!("log-in-again-{}", scene.kind.name());
+    Person {
+        account: ALICE,
+        user: &desk.alice.name,
+        access: "Administrative access",
+    }
+    .logs_in_again(scene, &desk.base, browser, &name)
+    .await
+    .with_context(|| desk.session.log())
 }
 
 async fn a_signed_out_cockpit_says_so_in_chromium(scene: &mut Scene) -> Result<()> {

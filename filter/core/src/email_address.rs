@@ -94,7 +94,7 @@ pub(crate) fn fold_domain(domain: &str) -> String {
     NFC.normalize(&lower).into_owned()
 }
 
-/// Returns an address or a domain with the labels of its domain in Unicode.
+/// Returns a canonical address or domain with the labels of its domain in Unicode.
 pub(crate) fn spell_in_unicode(address: &str) -> Cow<'_, str> {
     if !address.contains(ASCII_LABEL) {
         return Cow::Borrowed(address);

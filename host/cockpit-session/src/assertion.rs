@@ -20,7 +20,7 @@
 //! | `iat`, `nbf`, `exp` | Unix seconds; `exp` is at most [`MAX_LIFETIME`] after `iat` |
 //! | `jti` | random; a token is accepted once |
 //! | `sid` | the session at the proxy; not used here |
-//! | `session_exp` | Unix seconds; the Cockpit session ends then |
+//! | `session_exp` | Unix seconds; the Cockpit session ends ten seconds later |
 //! | `rhost` | may be missing; the client's IP address, for PAM |
 
 use std::net::IpAddr;

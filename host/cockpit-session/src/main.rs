@@ -189,7 +189,12 @@ fn start_bridge(
     })
 }
 
+/// How long Cockpit's session outlives the session at the proxy. The proxy closes the WebSockets within five seconds of the end
+/// and tells Cockpit's page the reason. The end of the bridge tells no reason, and is for what the proxy does not close.
+const PROXY_HEAD_START: Duration = Duration::from_secs(10);
+
 fn wait_for_bridge(bridge: Bridge, end: SystemTime, signals: &Signals) -> Result<u8, Refusal> {
+    let end = end.checked_add(PROXY_HEAD_START).unwrap_or(end);
     let stdin = std::io::stdin();
     let status = bridge.supervise(stdin.as_fd(), end, signals).map_err(fault);
     // Cockpit sees the end now, before PAM's modules are finished.

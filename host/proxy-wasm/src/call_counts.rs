@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{Caller, Func, Linker, Val};
+use wasmtime::{Caller, Func, Linker};
 
 use crate::Engine;
 use crate::engine::describe;
@@ -34,16 +34,16 @@ pub(crate) fn counting_linker(
     module: &wasmtime::Module,
     counts: &CallCounts,
 ) -> Result<Linker<State>, ModuleError> {
-    let mut linker = Linker::new(module.engine());
+    let mut linker = Linker::new(engine.compiler());
     for import in module.imports() {
         let Some(kind) = import.ty().func().cloned() else {
             continue;
         };
         let (engine, counts) = (engine.clone(), counts.clone());
         let (group, name) = (import.module().to_owned(), import.name().to_owned());
-        let call = move |mut caller: Caller<'_, State>, given: &[Val], returned: &mut [Val]| {
+        let call = move |mut caller: Caller<'_, State>, given: &[_], returned: &mut [_]| {
             counts.note(&name);
-            let function = find_function(&engine, &mut caller, &group, &name)?;
+            let function = find_function(&engine, &mut caller, (&group, &name))?;
             function.call(&mut caller, given, returned)
         };
         linker
@@ -56,11 +56,9 @@ pub(crate) fn counting_linker(
 fn find_function(
     engine: &Engine,
     caller: &mut Caller<'_, State>,
-    group: &str,
-    name: &str,
+    (group, name): (&str, &str),
 ) -> wasmtime::Result<Func> {
     let found = engine.imports().linker.get(&mut *caller, group, name)?;
-    found
-        .into_func()
-        .ok_or_else(|| wasmtime::Error::msg("the import is not a function"))
+    let function = found.into_func();
+    function.ok_or_else(|| wasmtime::Error::msg("the import is not a function"))
 }

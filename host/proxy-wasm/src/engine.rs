@@ -60,6 +60,11 @@ impl Engine {
         }
     }
 
+    /// Returns the compiler.
+    pub(crate) fn compiler(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
     /// Compiles a module, or reads its compiled form from the cache.
     pub(crate) fn compile(&self, wasm: &[u8]) -> wasmtime::Result<wasmtime::Module> {
         match &self.cache {

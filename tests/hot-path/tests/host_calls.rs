@@ -51,7 +51,7 @@ async fn count(shape: &Shape) -> Result<BTreeMap<String, u64>> {
     let client = Client::start(&module, shape)?;
     let cookie = client.sign_in().await?;
     client.visit(&shape.headers(&cookie))?;
-    counts.take();
+    drop(counts.take());
     client.visit(&shape.headers(&cookie))?;
     Ok(counts.take())
 }

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 24;
 /// How many differences are collected before a run ends.
 const ENOUGH: usize = 300;
 
-/// The seed of `make test`, which fails for a change of the code and not by chance.
+/// The seed of a run without another, which fails for a change of the code and not by chance.
 const DEFAULT_SEED: u64 = 40;
 
 /// Environment variables with the seed of an earlier run, and with the number of cases.

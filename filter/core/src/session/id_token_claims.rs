@@ -7,9 +7,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Identity, Session};
+use crate::session::{Identity, Session};
 
-/// What UserInfo alone says in a refresh.
+/// The statements of UserInfo in a refresh that brought no ID token.
 pub(crate) struct UserInfoUpdate<'a> {
     /// The identity in its claims.
     pub(crate) identity: Identity,

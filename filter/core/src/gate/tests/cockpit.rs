@@ -579,17 +579,17 @@ fn the_user_page_names_the_unix_user_and_administrative_access() {
     for (email, text, expected) in [
         (
             ALICE,
-            "as the Unix user alice, with administrative access; domain-ok",
+            "as the Unix user alice, with administrative access",
             json!({"user": "alice", "administrator": true}),
         ),
         (
             "d@lab.test",
-            "as the Unix user d, without administrative access; domain-ok",
+            "as the Unix user d, without administrative access",
             json!({"user": "d", "administrator": false}),
         ),
         (
             BOB,
-            "no Unix user is mapped to this account; domain-ok",
+            "no Unix user is mapped to this account",
             json!({"user": null, "administrator": false}),
         ),
     ] {

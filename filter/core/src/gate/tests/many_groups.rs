@@ -1,4 +1,4 @@
-//! Users with more groups than a session can hold: what upstreams get, and that no decision changes.
+//! Users with more groups than a session can hold: upstreams learn that the list is incomplete, and no decision changes.
 
 use serde_json::{Value, json};
 

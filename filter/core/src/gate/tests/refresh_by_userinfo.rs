@@ -1,4 +1,4 @@
-//! A refresh without an ID token: what only the ID token has stated stays, what UserInfo has stated follows UserInfo.
+//! A refresh without an ID token: claims of the last ID token stay, and claims of UserInfo follow UserInfo.
 
 use serde_json::{Value, json};
 
@@ -62,13 +62,13 @@ fn about_alice(userinfo: &Value) -> String {
     claims.to_string()
 }
 
-/// One route for everyone who is signed in, but for whom `deny` matches.
+/// One route for all signed-in users for whom `deny` does not match.
 fn denying(criterion: &Value) -> Value {
     json!({"routes": [{"from": "https://app.test", "to": "http://a",
         "policy": {"allow": {"and": [{"authenticated_user": true}]}, "deny": {"or": [criterion]}}}]})
 }
 
-/// One route for those whom `allow` matches.
+/// One route for users for whom `allow` matches.
 fn allowing(criterion: &Value) -> Value {
     json!({"routes": [{"from": "https://app.test", "to": "http://a",
         "policy": {"allow": {"and": [criterion]}}}]})

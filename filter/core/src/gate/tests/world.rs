@@ -290,6 +290,24 @@ impl World {
         email: &str,
         more: &Value,
     ) -> Jar {
+        let (reply, jar) = self.finish_sign_in(host, path, (email, more));
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (303, Some(path)),
+            "{reply:?}"
+        );
+        let begun = |name: &String| name.contains("_attempt_");
+        assert!(!jar.0.keys().any(begun), "only the session is left");
+        jar
+    }
+
+    /// Signs a user in, and returns the last reply.
+    pub(super) fn finish_sign_in(
+        &mut self,
+        host: &str,
+        path: &str,
+        (email, more): (&str, &Value),
+    ) -> (Reply, Jar) {
         let mut jar = Jar::default();
         let query = self.depart(host, path, &mut jar);
         let step = self.callback(host, &query["state"], &jar);
@@ -307,15 +325,8 @@ impl World {
         let Step::Reply(reply) = step else {
             panic!("a reply ends a sign-in")
         };
-        assert_eq!(
-            (reply.status, reply.header("location")),
-            (303, Some(path)),
-            "{reply:?}"
-        );
         jar.take(&reply);
-        let begun = |name: &String| name.contains("_attempt_");
-        assert!(!jar.0.keys().any(begun), "only the session is left");
-        jar
+        (reply, jar)
     }
 }
 

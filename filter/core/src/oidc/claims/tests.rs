@@ -290,6 +290,9 @@ fn identities() {
     }
     // A Cyrillic letter that looks like `a` is another user's.
     let cyrillic = "\u{430}@corp.test";
-    let identity = of(json!({"sub": "s", "email": cyrillic}), EmailVerification::Off);
+    let identity = of(
+        json!({"sub": "s", "email": cyrillic}),
+        EmailVerification::Off,
+    );
     assert_eq!(identity.email.as_deref(), Some(cyrillic));
 }
