@@ -9,8 +9,9 @@ use url::Url;
 
 use crate::{Dialer, Installed, Process, eventually, output_of};
 
-/// Time for a proxy to accept connections. Envoy compiles the module first, and other tests run at the same time.
-const START: Duration = Duration::from_secs(40);
+/// Time for a proxy to accept connections. Envoy compiles the module first, and other tests run at the same time: on two busy
+/// cores that has taken 40 seconds.
+const START: Duration = Duration::from_secs(100);
 
 /// The kind of proxy that loads the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,7 +26,6 @@ const KEPT: &str = include_str!("../host-calls.tsv");
 #[test]
 fn a_signed_in_request_makes_the_listed_host_calls() -> Result<()> {
     let counts = CallCounts::default();
-    // Compiling takes far longer than all else here.
     let module = Module::compile_counted(&Engine::new()?, jetway::FILTER, &counts)?;
     let mut counted = Vec::new();
     for shape in Shape::ALL {

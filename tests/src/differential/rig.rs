@@ -130,10 +130,11 @@ impl Rig {
             scene.dialer = plain.beginning_with(&b"PROXY UNKNOWN\r\n"[..]);
         }
         scene.keys.clone_from(&deployment.keys);
-        let host = scene.serve(&deployment.routes).await?;
-        let envoy = scene
-            .serve_at(ProxyKind::Envoy, elsewhere.number(), &deployment.routes)
-            .await?;
+        let routes = &deployment.routes;
+        let (host, envoy) = tokio::try_join!(
+            scene.serve(routes),
+            scene.serve_at(ProxyKind::Envoy, elsewhere.number(), routes)
+        )?;
         let sessions = Sessions::begin(scene, &envoy).await?;
         scene.dialer = plain.clone();
         Ok(Self {
@@ -258,6 +259,13 @@ fn describe(conversation: &Conversation, pair: &Pair<'_>) -> Result<String, std:
     } = conversation;
     let name = conversation.server_name;
     writeln!(text, "{protocol:?} from {source} to {name}")?;
+    let mut before = conversation.requests.iter();
+    for request in before
+        .by_ref()
+        .take_while(|one| !std::ptr::eq(*one, pair.request))
+    {
+        writeln!(text, "  after {}", shortened(&mask(&request.to_string())))?;
+    }
     writeln!(text, "> {}", shortened(&mask(&pair.request.to_string())))?;
     if pair.host.answer.status == pair.envoy.answer.status {
         writeln!(text, "both  answer {}", pair.host.answer.status)?;

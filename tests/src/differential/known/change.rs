@@ -12,7 +12,8 @@ pub(super) fn joined(_request: &Request, outcome: Outcome) -> Outcome {
                 Some((last, all)) if *last == name && name != "set-cookie" => {
                     // Envoy drops empty ones.
                     let is_between = !all.is_empty() && !value.is_empty();
-                    all.push_str(if is_between { "," } else { "" });
+                    let separator = if name == "cookie" { "; " } else { "," };
+                    all.push_str(if is_between { separator } else { "" });
                     all.push_str(&value);
                 }
                 _ => joined.push((name, value)),

@@ -88,9 +88,9 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         what: "Several lines of one header field, of a request or of an answer",
-        host: "passed on as several",
-        envoy: "those of some fields, such as `Accept` and `Vary`, are joined by a comma",
-        why: "It means the same (RFC 9110 section 5.3).",
+        host: "passed on as several, except those of `Cookie`, which are joined by `; `",
+        envoy: "those of some fields, such as `Accept` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, and over HTTP/1.1 where the module removes a cookie",
+        why: "It means the same (RFC 9110 section 5.3, RFC 9113 section 8.2.3). Clients send one line of cookies over HTTP/1.1.",
         sign: Sign::Change(change::joined),
         example: |place| {
             let request = place.public("GET");
@@ -124,21 +124,6 @@ pub const KNOWN: &[Known] = &[
                 Protocol::Http2,
                 place.public("GET").field("host", "other.localhost"),
             )
-        },
-    },
-    Known {
-        what: "An empty line before a request on a connection that has had one, ended by LF alone",
-        host: "skipped",
-        envoy: "the connection ends",
-        why: "RFC 9112 section 2.2 lets a recipient take LF for the end of a line. Both skip empty lines that end with CRLF.",
-        sign: Sign::Fork(|pair| pair.envoy.answer.status == 0 && pair.request.leading == "\n"),
-        example: |place| {
-            let mut example = place.example(Protocol::Http1, place.public("GET"));
-            let mut second = place.public("GET");
-            second.leading = "\n";
-            example.requests.insert(0, place.public("GET"));
-            example.requests[1] = second;
-            example
         },
     },
     Known {
