@@ -86,7 +86,7 @@ bench: rust-tools ## measure CPU time and memory beside nginx and Envoy, in ten 
 
 .PHONY: instructions
 instructions: rust-tools valgrind ## count the core's instructions per request and compare them with tests/hot-path/counts.tsv; WRITE=1 keeps them
-	python3 -B tests/hot-path/instructions.py $(if $(WRITE),--write)
+	python3 -B tests/hot-path/instructions.py $(if $(WRITE),--write) $(if $(PROGRAM),--program $(PROGRAM))
 
 .PHONY: profile
 profile: rust-tools valgrind ## write the functions that a request's instructions are spent in to target/profile

@@ -30,6 +30,7 @@ HEAD = ("shape", "instructions per request", "shared data reads per request")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="keep the counts of this run")
+    parser.add_argument("--program", type=Path, help="a `jetway-hot-path` that is already built")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write a readable profile of each shape")
     return parser.parse_args()
 
@@ -98,7 +99,7 @@ def compare(counts: dict[str, tuple[int, int]], kept: dict[str, tuple[int, int]]
 
 def main():
     options = arguments()
-    program = build()
+    program = options.program or build()
     counts = {}
     kept = read_kept()
     with tempfile.TemporaryDirectory(prefix="jetway-instructions-") as folder:

@@ -414,12 +414,19 @@ fn without_cockpit_it_starts_and_says_what_is_missing() -> Result<()> {
         demo.sign_in(&mut demo.user_agent(), ALICE)
             .await?
             .expect(503)?;
-        let said = demo.process.log();
-        ensure!(
-            said.contains("no usable response for a permitted request"),
-            "the failure is logged: {said}"
-        );
-        Ok(())
+        eventually(
+            "the failure is logged",
+            Duration::from_secs(30),
+            async || {
+                let said = demo.process.log();
+                ensure!(
+                    said.contains("no usable response for a permitted request"),
+                    "{said}"
+                );
+                Ok(())
+            },
+        )
+        .await
     })
 }
 

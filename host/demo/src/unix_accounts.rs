@@ -325,14 +325,14 @@ mod tests {
     fn only_an_account_with_the_comment_of_the_demo_is_removed() {
         let created = |line: &str| Entry::read(line, "a").unwrap().is_created_by_demo();
         assert!(created(&format!(
+            "a:x:59001:59001:{COMMENT}:/home/a:/bin/bash\n"
+        )));
+        assert!(!created(&format!(
             "a:x:1001:1001:{COMMENT}:/home/a:/bin/bash\n"
         )));
+        assert!(!created("a:x:59001:59001:Ada:/home/a:/bin/bash\n"));
         assert!(!created(&format!(
-            "a:x:999:999:{COMMENT}:/home/a:/bin/bash\n"
-        )));
-        assert!(!created("a:x:1001:1001:Ada:/home/a:/bin/bash\n"));
-        assert!(!created(&format!(
-            "a:x:1001:1001:{COMMENT},1:/home/a:/bin/bash\n"
+            "a:x:59001:59001:{COMMENT},1:/home/a:/bin/bash\n"
         )));
         for line in ["", "a", "a:x:1001:1001", "b:x:1001:1001:c:/home/b:/bin/sh"] {
             assert!(Entry::read(line, "a").is_none(), "{line}");
