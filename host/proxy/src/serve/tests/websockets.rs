@@ -34,7 +34,7 @@ async fn end(stream: &mut TcpStream) -> Vec<u8> {
     within("the end", stream.read_to_end(&mut rest))
         .await
         .unwrap();
-    rest.strip_prefix(HI).map_or(rest.clone(), <[u8]>::to_vec)
+    rest.strip_prefix(HI).unwrap_or(&rest).to_vec()
 }
 
 /// Returns how often the plugin was called at the end of a stream: for log, done and delete, equally often.
