@@ -62,8 +62,8 @@ mod tests {
         ];
         assert_eq!(find(&relative), None);
         assert_eq!(
-            find(&[relative[0], relative[1], ("HOME", "/root")]).as_deref(),
-            Some("/root/.cache/jetway")
+            find(&[relative[0], relative[1], ("HOME", "/home/bob")]).as_deref(),
+            Some("/home/bob/.cache/jetway")
         );
     }
 }

@@ -14,7 +14,7 @@ const CASES: usize = 400;
 const OF_ONE: usize = 200;
 
 #[test]
-#[ignore = "`make differential` runs it: it has not yet been seen to pass since its last changes"]
+#[ignore = "`make differential` runs it: it still finds differences, about one in a hundred conversations"]
 fn the_host_answers_as_envoy_does() -> Result<()> {
     let mut plan = Plan::new(CASES, OF_ONE)?;
     let repeat = plan.repeat();

@@ -44,7 +44,7 @@ pub fn escape(value: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{inner}{}", if is_cut { CUT } else { "" }))
 }
 
-/// What a log line says about a request, kept for lines that are written when its headers are gone. A request that cannot
+/// The part of a log line that describes a request, kept for lines that are written when its headers are gone. A request that cannot
 /// be read has fewer values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestSummary {

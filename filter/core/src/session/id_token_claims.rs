@@ -30,7 +30,7 @@ impl UserInfoUpdate {
     }
 }
 
-/// What the ID token and UserInfo of one flow have stated.
+/// The statements of the ID token and of UserInfo in one flow.
 pub(crate) struct StatedClaims<'a> {
     /// The claims of the ID token.
     pub(crate) id_token: &'a Map<String, Value>,

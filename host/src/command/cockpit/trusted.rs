@@ -26,13 +26,13 @@ pub(super) struct Trusted {
     pub(super) hosts: Vec<String>,
     /// JSON Web Key Set (RFC 7517).
     pub(super) keys: String,
-    /// What users may do beyond a login.
+    /// The rights of users beyond a login.
     pub(super) grants: Grants,
     /// Notes for the operator, in lines.
     pub(super) notes: String,
 }
 
-/// What users of a Cockpit may do beyond logging in as an ordinary Unix user.
+/// The rights of users of a Cockpit beyond logging in as an ordinary Unix user.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Grants {
     /// Whether assertions may name root.
