@@ -191,7 +191,7 @@ start_cockpit() {
     arguments+=(--session-folder "$folder/session")
   fi
   # The first line is the finding, the rest is for cockpit.conf.
-  "$jetway" "${arguments[@]}" --upstream "http://localhost:$port" --probe | tail -n +2 >"$folder/cockpit/cockpit.conf"
+  "$jetway" "${arguments[@]}" --upstream "http://127.0.0.1:$port" --probe | tail -n +2 >"$folder/cockpit/cockpit.conf"
   chmod -R a+rX "$folder"
   say "starting Cockpit's web service on 127.0.0.1:$port with a configuration of its own"
   # A session of its own, so that Ctrl-C reaches it through this script only.
@@ -199,10 +199,11 @@ start_cockpit() {
     env XDG_CONFIG_DIRS="$folder" "$cockpit_ws" --no-tls --address 127.0.0.1 --port "$port") \
     >"$folder/log" 2>&1 </dev/null &
   cockpit_pid=$!
-  COCKPIT_URL=http://localhost:$port
+  COCKPIT_URL=http://127.0.0.1:$port
   for _ in $(seq 100); do
-    [ "$(state_of "$COCKPIT_URL")" != ready ] || return 0
     kill -0 "$cockpit_pid" 2>/dev/null || break
+    # Another program could answer on the port; then Cockpit cannot listen, and has ended by now.
+    if [ "$(state_of "$COCKPIT_URL")" = ready ] && kill -0 "$cockpit_pid" 2>/dev/null; then return 0; fi
     sleep 0.1
   done
   cat "$folder/log" >&2

@@ -224,8 +224,12 @@ fn close_stream(plugin: &Plugin, id: u32, close: &StreamClose) -> Result<(), Sta
         log::info!("{}", describe_event(&close.event, account, request));
     }
     is_entered?;
-    if let Some(message) = close.last_message {
-        hostcalls::set_property(vec![LAST_MESSAGE_PROPERTY], Some(message.as_bytes()))?;
+    // The message is only for people: without it the stream ends as well.
+    if let Some(message) = close.last_message
+        && let Err(status) =
+            hostcalls::set_property(vec![LAST_MESSAGE_PROPERTY], Some(message.as_bytes()))
+    {
+        log::warn!("cannot attach the last message of a stream: {status:?}");
     }
     hostcalls::reset_http_request()
 }

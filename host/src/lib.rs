@@ -22,7 +22,6 @@ pub use command::cockpit::conf::section as cockpit_conf_section;
 pub use command::{announce, print};
 pub use log::LogArgs;
 pub use module::FILTER;
-pub use module_cache::default_module_cache;
 
 /// Runs the command line of `jetway`, and returns its exit code.
 #[must_use]

@@ -8,8 +8,7 @@ const FOLDER: &str = "jetway";
 
 /// Returns the directory for the compiled module: that of the service (`CacheDirectory=` of systemd), or else the one within the
 /// user's caches (XDG Base Directory Specification). `None` when the environment names none.
-#[must_use]
-pub fn default_module_cache() -> Option<PathBuf> {
+pub(crate) fn default_module_cache() -> Option<PathBuf> {
     find_directory(|name| std::env::var_os(name))
 }
 

@@ -191,7 +191,7 @@ fn administrators_without_sudo_get_a_rule_for_polkit() -> Result<()> {
             "{told}"
         );
         ensure!(
-            told.contains("Administrators cannot become root") == !has_manifest,
+            told.contains("Administrators cannot become root") != has_manifest,
             "{told}"
         );
         place.setup(&["--undo"])?;

@@ -159,6 +159,8 @@ async function logInAgain() {
   return findings;
 }
 
+// The button of a refusal, which signs out at the proxy and at the provider.
+const OTHER_ACCOUNT = '::-p-aria([name="Use another account"][role="button"])';
 const SIGN_OUT = '::-p-aria([name="Sign out"][role="button"])';
 
 // Logs out by Cockpit's menu, and returns what its page says.
@@ -200,10 +202,10 @@ async function refusal() {
     if (response.request().isNavigationRequest() && response.url().startsWith(origin)) status = response.status();
   });
   await signIn();
-  await page.waitForSelector(SIGN_OUT);
+  await page.waitForSelector(OTHER_ACCOUNT);
   const findings = { status, text: await text() };
   await page.screenshot({ path: order.screenshot });
-  await click(SIGN_OUT);
+  await click(OTHER_ACCOUNT);
   await click('button[value=yes]'); // the provider asks, too
   await page.waitForFunction((wanted) => window.location.origin === wanted, {}, origin);
   findings.signedOut = await text();

@@ -330,10 +330,14 @@ fn location(from: &Url, response: &Response) -> Result<Option<Url>> {
     Ok(Some(from.join(location)?))
 }
 
-/// Returns the link of the page that leads to a sign-in.
+/// Returns the link of the page that leads to a sign-in. Its script keeps the fragment in a cookie; the links of other pages
+/// wait for a click.
 fn way_on(response: &Response) -> Option<String> {
     let page = response.text();
     let (_, link) = page.split_once("id=\"continue\" href=\"")?;
-    let (address, _) = link.split_once('"')?;
+    let (address, rest) = link.split_once('"')?;
+    if !rest.starts_with(" data-cookie=") {
+        return None;
+    }
     Some(address.replace("&#38;", "&"))
 }

@@ -313,7 +313,7 @@ fn a_second_server_on_the_address_is_named() -> Result<()> {
                 let mut count = 0_usize;
                 while let Ok((stream, _)) = listener.accept().await {
                     count += 1;
-                    if count % 2 == 0 {
+                    if count.is_multiple_of(2) {
                         drop(stream);
                     } else {
                         tokio::spawn(answer_once(stream));
@@ -382,11 +382,11 @@ fn a_redirect_that_no_browser_can_follow_is_named() -> Result<()> {
     )
 }
 
-/// A provider that signs by a shared secret only, and one behind a proxy that it does not know.
+/// A provider that signs by a shared secret only.
 #[test]
-fn a_provider_with_refused_algorithms_or_an_http_issuer_is_named() -> Result<()> {
+fn a_provider_with_refused_algorithms_is_named() -> Result<()> {
     run(
-        "a_provider_with_refused_algorithms_or_an_http_issuer_is_named",
+        "a_provider_with_refused_algorithms_is_named",
         ProxyKind::Host,
         async |scene: &mut Scene| {
             let upstream = Upstream::start("app").await?;
@@ -395,31 +395,20 @@ fn a_provider_with_refused_algorithms_or_an_http_issuer_is_named() -> Result<()>
             scene.registration = Some(provider.registration());
             let discovery = "/.well-known/openid-configuration";
             let address = Url::parse(&format!("{issuer}{discovery}"))?;
-            let document = scene
+            let mut document = scene
                 .user_agent()
                 .fetch(&address)
                 .await?
                 .expect(200)?
                 .json()?;
             let routes = [Route::new(APP, &upstream.address())];
-            let mut secret = document.clone();
-            secret["id_token_signing_alg_values_supported"] = json!(["HS256", "none"]);
-            provider.order(discovery, move |_| Some(json_answer(200, &secret)));
+            document["id_token_signing_alg_values_supported"] = json!(["HS256", "none"]);
+            provider.order(discovery, move |_| Some(json_answer(200, &document)));
             let answer = Diagnosis::make(scene, &routes, Vec::new()).await?;
             ensure_mentions(
                 answer.expect_failure("provider-discovery")?,
                 &["HS256, none", "RS256 or ES256"],
             )?;
-            provider.be_honest();
-            let warned = Diagnosis::make(scene, &routes, Vec::new()).await?;
-            let plain = warned
-                .of("warning")
-                .any(|finding| finding["check"] == "provider-discovery");
-            ensure!(
-                plain == issuer.starts_with("http:"),
-                "{:#?}",
-                warned.findings()
-            );
             Ok(())
         },
     )

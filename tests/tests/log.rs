@@ -249,10 +249,13 @@ impl<'l> AccessLine<'l> {
 
     fn is(&self, field: &str, value: &str) -> bool {
         match &self.json {
-            Some(json) => match &json[field] {
-                serde_json::Value::String(string) => string == value,
-                other => other.to_string() == value,
-            },
+            Some(json) => {
+                let written = match &json[field] {
+                    serde_json::Value::String(string) => string.clone(),
+                    other => other.to_string(),
+                };
+                written == value
+            }
             None => format!("{} ", self.line).contains(&format!(" {field}={value} ")),
         }
     }

@@ -94,6 +94,16 @@ pub(crate) fn fold_domain(domain: &str) -> String {
     NFC.normalize(&lower).into_owned()
 }
 
+/// Returns a part of a domain that a configuration names: in ASCII as it is compared with both spellings of a canonical
+/// domain, else as it is compared with [`spell_in_unicode`].
+pub(crate) fn fold_domain_part(part: &str) -> String {
+    let folded = fold_domain(part);
+    if folded.is_ascii() {
+        return folded;
+    }
+    unicode_domain(&folded).into_owned()
+}
+
 /// Returns a canonical address or domain with the labels of its domain in Unicode.
 pub(crate) fn spell_in_unicode(address: &str) -> Cow<'_, str> {
     if !address.contains(ASCII_LABEL) {

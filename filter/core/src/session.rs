@@ -15,7 +15,7 @@ pub mod unix_user;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use id_token_claims::UserInfoUpdate;
+pub(crate) use id_token_claims::{NamedClaims, StatedClaims, UserInfoUpdate};
 pub use reader::{OpenedSession, SessionReader};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

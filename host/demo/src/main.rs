@@ -250,7 +250,8 @@ fn settings(
         addresses: vec![place.listen()],
         workers: serve::default_workers(),
         module: jetway::FILTER,
-        module_cache: jetway::default_module_cache(),
+        // The demo leaves nothing behind.
+        module_cache: None,
         provider_access: ProviderAccess {
             trust: Trust::Pem(certificate.authority.as_str().into()),
             address: Some(place.provider_from_here()),

@@ -118,9 +118,10 @@ impl Drop for SessionSocket {
 fn configure(folder: &Path, host: &str, keys: &str) -> anyhow::Result<PathBuf> {
     let (keys_file, settings) = (folder.join("session.jwks"), folder.join("session.conf"));
     let text = format!(
-        "host = {host}\nkeys_file = {}\nstate_directory = {}\n",
+        "host = {host}\nkeys_file = {}\nstate_directory = {}\nadministrators_directory = {}\n",
         keys_file.display(),
-        folder.join("used").display()
+        folder.join("used").display(),
+        folder.join("administrators").display()
     );
     for (path, text) in [(&keys_file, keys), (&settings, &text)] {
         std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ use crate::provider::Rights;
 const PREFIXES: [&str; 2] = ["jetway-alice-", "jetway-bob-"];
 /// The comment of created accounts. An account without it is never removed.
 const COMMENT: &str = "for a Jetway demo that removes it at its end";
-/// Lowest user id of ordinary accounts: a created account has no lower one.
-const FIRST_ORDINARY: u32 = 1000;
+/// The user ids of created accounts. Removing an account ends every process with its id; neither ordinary accounts, nor programs
+/// in containers, nor the ranges that systemd uses (60001 and above) have these ids.
+const UIDS: RangeInclusive<u32> = 59_000..=59_999;
 /// The folder of sudo's rules; `/etc/sudoers` includes it.
 const SUDO_RULES: &str = "/etc/sudoers.d";
 /// Time limit for the removal of an account.
@@ -140,7 +142,10 @@ impl UnixAccount {
     fn create(name: &str) -> anyhow::Result<Self> {
         let output = Command::new("useradd")
             .args(["--create-home", "--shell", "/bin/bash", "--no-log-init"])
-            .args(["--comment", COMMENT, name])
+            .args(["--comment", COMMENT])
+            .args(["--key", &format!("UID_MIN={}", UIDS.start())])
+            .args(["--key", &format!("UID_MAX={}", UIDS.end())])
+            .arg(name)
             // Ctrl-C does not stop it halfway.
             .process_group(0)
             .output()
@@ -225,6 +230,8 @@ fn remove(name: &str) -> bool {
         remove_temporary_files_of(uid);
         let removed = Command::new("userdel")
             .args(["--remove", name])
+            // Ctrl-C does not stop it halfway.
+            .process_group(0)
             .stderr(Stdio::null())
             .status();
         if removed.is_ok_and(|status| status.success()) {
@@ -277,7 +284,7 @@ impl Entry {
     }
 
     fn is_created_by_demo(&self) -> bool {
-        self.uid >= FIRST_ORDINARY && self.comment == COMMENT
+        UIDS.contains(&self.uid) && self.comment == COMMENT
     }
 }
 

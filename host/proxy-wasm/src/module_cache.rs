@@ -62,6 +62,7 @@ impl ModuleCache {
     /// The directory cannot be created, or another account may write it.
     pub fn open(directory: &Path) -> Result<Self, ModuleCacheError> {
         let failed = |error| ModuleCacheError::File(directory.to_owned(), error);
+        check_nearest_ancestor(directory)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -88,9 +89,13 @@ impl ModuleCache {
             Err(error) => tracing::warn!("the compiled module is not used: {}", with_cause(&error)),
         }
         let module = wasmtime::Module::from_binary(engine, wasm)?;
-        let code = module.serialize()?;
-        if let Err(error) = self.keep(&path, &code) {
-            tracing::warn!("the compiled module is not kept: {}", with_cause(&error));
+        match module.serialize() {
+            Err(error) => tracing::warn!("the compiled module is not kept: {error:#}"),
+            Ok(code) => {
+                if let Err(error) = self.keep(&path, &code) {
+                    tracing::warn!("the compiled module is not kept: {}", with_cause(&error));
+                }
+            }
         }
         Ok(module)
     }
@@ -113,30 +118,36 @@ impl ModuleCache {
     fn keep(&self, path: &Path, code: &[u8]) -> Result<(), ModuleCacheError> {
         let process = getpid().as_raw_nonzero();
         let unfinished = path.with_extension(format!("{process}.{UNFINISHED}"));
-        let written = write_new(&unfinished, code).and_then(|()| fs::rename(&unfinished, path));
+        let written = write_new(&unfinished, &digest_of(path, code), code)
+            .and_then(|()| fs::rename(&unfinished, path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);
             return Err(ModuleCacheError::File(unfinished, error));
         }
-        self.remove_oldest()
+        self.remove_oldest(path)
             .map_err(|error| ModuleCacheError::File(self.directory.clone(), error))
     }
 
-    /// Removes all but the newest files, those that were left unfinished by processes that ended while they wrote included.
-    fn remove_oldest(&self) -> io::Result<()> {
+    /// Removes all but the newest files, those that were left unfinished by processes that ended while they wrote included. The
+    /// file at `present` stays, also when the clock was wrong.
+    fn remove_oldest(&self, present: &Path) -> io::Result<()> {
         let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let path = entry.path();
             let is_ours = |extension| extension == EXTENSION || extension == UNFINISHED;
-            if path.extension().is_some_and(is_ours) {
+            if path != present && path.extension().is_some_and(is_ours) {
                 kept.push((entry.metadata()?.modified()?, path));
             }
         }
         kept.sort_unstable();
-        let surplus = kept.len().saturating_sub(KEPT);
+        let surplus = kept.len().saturating_sub(KEPT - 1);
         for (_, path) in kept.into_iter().take(surplus) {
-            fs::remove_file(path)?;
+            match fs::remove_file(path) {
+                // Another process has removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => result?,
+            }
         }
         Ok(())
     }
@@ -187,22 +198,45 @@ fn read_code(path: &Path) -> Result<Option<Vec<u8>>, ModuleCacheError> {
     file.take(MAX_LENGTH)
         .read_to_end(&mut code)
         .map_err(failed)?;
-    if Sha256::digest(&code)[..] != digest {
+    if digest_of(path, &code) != digest {
         return Err(damaged());
     }
     Ok(Some(code))
 }
 
 /// Writes a file that only this account can read. A file of this name, which a process with the same id has left, is replaced.
-fn write_new(path: &Path, code: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, digest: &[u8; DIGEST], code: &[u8]) -> io::Result<()> {
     let _ = fs::remove_file(path);
     let mut file: File = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(&Sha256::digest(code))?;
+    file.write_all(digest)?;
     file.write_all(code)
+}
+
+/// Returns the digest of compiled code and of the name under which it is kept, so that no other file takes its place.
+fn digest_of(path: &Path, code: &[u8]) -> [u8; DIGEST] {
+    let name = path.file_name().unwrap_or_default();
+    Sha256::new_with_prefix(name.as_encoded_bytes())
+        .chain_update(code)
+        .finalize()
+        .into()
+}
+
+/// Checks that the nearest directory that exists belongs to this account: below that of another account, nothing is created, and
+/// nothing could be trusted.
+fn check_nearest_ancestor(directory: &Path) -> Result<(), ModuleCacheError> {
+    for ancestor in directory.ancestors().skip(1) {
+        match fs::metadata(ancestor) {
+            Ok(metadata) if metadata.uid() == geteuid().as_raw() => return Ok(()),
+            Ok(_) if directory.exists() => return Ok(()),
+            Ok(_) => return Err(ModuleCacheError::Owner(ancestor.to_owned())),
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), ModuleCacheError> {

@@ -271,7 +271,7 @@ mod tests {
                 check_ports(&["127.0.0.1:443".parse().unwrap()], subject)
             })
         };
-        const TLS: &str = "certificate: AAAA\ncertificate_key: AAAA";
+        const TLS: &str = "certificate_file: a.pem\ncertificate_key_file: a.key";
         assert_eq!(found(TLS, "https://a.test"), [""; 0]);
         assert_eq!(found(TLS, "https://a.test:443"), [""; 0]);
         assert_eq!(
@@ -296,6 +296,9 @@ mod tests {
             found("insecure_server: true\nxff_num_trusted_hops: 1"),
             [""; 0]
         );
-        assert_eq!(found("certificate: AAAA\ncertificate_key: AAAA"), [""; 0]);
+        assert_eq!(
+            found("certificate_file: a.pem\ncertificate_key_file: a.key"),
+            [""; 0]
+        );
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn examine(subject: &Subject<'_>, running: bool, roots: &Roots)
 async fn check_host(route: &Route, subject: &Subject<'_>, running: bool, roots: &Roots) -> Finding {
     let public = public_origin(subject.config, route);
     let host = public.host.as_str();
-    if host == "localhost" || host.ends_with(".localhost") {
+    if is_own_machine(host) {
         return Finding::ok(
             CHECK,
             host,
@@ -88,6 +88,11 @@ fn report_unresolved(host: &str, error: &str) -> Finding {
         .seen("\"This site can't be reached\" (DNS_PROBE_FINISHED_NXDOMAIN), if users cannot resolve it either")
         .why("no name server of this machine knows the name")
         .change(Change::act("add an address record for it, or on a test machine a line in /etc/hosts"))
+}
+
+/// Whether browsers resolve a host to their own machine (RFC 6761, section 6.3).
+pub(super) fn is_own_machine(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Returns the addresses of a host.

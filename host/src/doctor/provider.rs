@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::{self, HeaderName, HeaderValue};
 use http_body_util::Full;
-use jetway_core::config::{ProviderKind, ProviderSettings};
+use jetway_core::config::{ProviderKind, ProviderSettings, Route};
 use jetway_core::oidc::call::ProviderCall;
 use jetway_core::oidc::keys::{BadKeySet, KeySet};
 use jetway_core::oidc::metadata::{BadDiscovery, Discovered, Endpoint, list_refused_algorithms};
@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::Subject;
 use super::answer::{Answer, ProbeError, ask};
 use super::finding::{Change, Finding};
+use super::names::is_own_machine;
 
 const DISCOVERY: &str = "provider-discovery";
 const KEYS: &str = "provider-keys";
@@ -205,13 +206,16 @@ fn check_algorithms(about: &str, document: &[u8]) -> Option<Finding> {
     )
 }
 
-/// Warns of a provider on this machine without TLS, which browsers on other machines cannot open.
+/// Warns of a provider on this machine without TLS, which browsers on other machines cannot open. Routes with a host of
+/// `localhost` are for this machine only.
 fn check_plain_http(
     about: &str,
     settings: &ProviderSettings,
     subject: &Subject<'_>,
 ) -> Option<Finding> {
-    (!settings.origin.tls).then(|| {
+    let routes = subject.config.routes.iter();
+    let is_public = |route: &Route| route.asks_for_identity() && !is_own_machine(&route.from.host);
+    (!settings.origin.tls && routes.into_iter().any(is_public)).then(|| {
         Finding::warning(DISCOVERY, about, "its address is http on this machine")
             .seen("\"This site can't be reached\" on other machines, when the browser is sent to the sign-in")
             .why("browsers open the same address, and on other machines it leads to those themselves; passwords are sent without encryption")
@@ -314,4 +318,75 @@ fn connector_to(origin: &str, roots: &Roots) -> Option<Connector> {
 /// Creates a change at the provider.
 fn at_provider(what: &str) -> Change {
     Change::act(format!("at the provider, {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::doctor::testing;
+
+    /// Calls a check with the provider of a file with this issuer and a route with this host.
+    fn with_provider<T>(
+        issuer: &str,
+        host: &str,
+        call: impl FnOnce(&ProviderSettings, &Subject<'_>) -> T,
+    ) -> T {
+        let file = testing::file(&format!(
+            "insecure_server: true\nidp_provider: oidc\nidp_provider_url: {issuer}\nidp_client_id: jetway\nidp_client_secret: secret\n\
+             cookie_secret: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n\
+             routes:\n  - {{from: 'https://{host}', to: http://127.0.0.1:1, allow_any_authenticated_user: true}}\n"
+        ));
+        let inspection = file.inspect();
+        let config = inspection.config().unwrap();
+        let subject = Subject {
+            name: "jetway.yaml",
+            inspection: &inspection,
+            config,
+            cockpit_conf: std::path::Path::new("cockpit.conf"),
+            now: 0,
+        };
+        call(config.provider.as_ref().unwrap(), &subject)
+    }
+
+    #[test]
+    fn a_provider_over_http_is_reported_where_others_need_it() {
+        let found = |issuer: &str, host: &str| {
+            with_provider(issuer, host, |settings, subject| {
+                check_plain_http("", settings, subject).is_some()
+            })
+        };
+        assert!(found("http://127.0.0.1:8080", "app.example.com"));
+        assert!(!found("http://127.0.0.1:8080", "app.localhost"));
+        assert!(!found("https://idp.example.com", "app.example.com"));
+    }
+
+    #[test]
+    fn an_issuer_over_http_is_the_providers_mistake() {
+        let is_same = |issuer: &str| {
+            with_provider(
+                "https://idp.example.com/realms/one",
+                "a.test",
+                |settings, _| is_same_over_http(&json!({"issuer": issuer}), settings),
+            )
+        };
+        assert!(is_same("http://idp.example.com/realms/one/"));
+        for other in [
+            "https://idp.example.com/realms/two",
+            "http://idp.example.com/",
+            "",
+            "idp",
+        ] {
+            assert!(!is_same(other), "{other}");
+        }
+        let finding = with_provider("https://idp.example.com", "a.test", |settings, _| {
+            explain_http_issuer(Finding::failure(DISCOVERY, "", "x"), settings)
+        });
+        assert!(
+            finding.changes[0]
+                .lines
+                .contains(&"KC_PROXY_HEADERS=xforwarded".to_owned())
+        );
+    }
 }

@@ -25,13 +25,15 @@ const KEPT: &str = include_str!("../host-calls.tsv");
 
 #[test]
 fn a_signed_in_request_makes_the_listed_host_calls() -> Result<()> {
+    let counts = CallCounts::default();
+    let module = Module::compile_counted(&Engine::new()?, jetway::FILTER, &counts)?;
     let mut counted = Vec::new();
     for shape in Shape::ALL {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()?;
-        let calls = LocalSet::new().block_on(&runtime, count(&shape))?;
+        let calls = LocalSet::new().block_on(&runtime, count(&module, &counts, &shape))?;
         let rows = calls.iter();
         counted
             .extend(rows.map(|(function, count)| format!("{}\t{function}\t{count}", shape.name)));
@@ -45,10 +47,12 @@ fn a_signed_in_request_makes_the_listed_host_calls() -> Result<()> {
 }
 
 /// Returns how often the module calls each function of the host for a signed-in request, once its caches are warm.
-async fn count(shape: &Shape) -> Result<BTreeMap<String, u64>> {
-    let counts = CallCounts::default();
-    let module = Module::compile_counted(&Engine::new()?, jetway::FILTER, &counts)?;
-    let client = Client::start(&module, shape)?;
+async fn count(
+    module: &Module,
+    counts: &CallCounts,
+    shape: &Shape,
+) -> Result<BTreeMap<String, u64>> {
+    let client = Client::start(module, shape)?;
     let cookie = client.sign_in().await?;
     client.visit(&shape.headers(&cookie))?;
     drop(counts.take());

@@ -255,7 +255,7 @@ impl Gate {
         if env.now.since(opened.begun_at) >= ATTEMPT_LIFETIME {
             // The other host knows the address, and whether this is the first time.
             let location = format!("https://{authority}{SIGN_IN}?attempt={}", opened.attempt);
-            let event = format!("sign-in for another host took too long host={authority:?}");
+            let event = format!("sign-in for another host took too long at={authority:?}");
             return Step::Reply(redirect(location, event));
         }
         let authentication = self.sessions.authenticate(request, env);
@@ -271,12 +271,10 @@ impl Gate {
         let Some(location) = ticket else {
             return self.pages.refuse(request, Refusal::Internal);
         };
-        let event = format!(
-            "signed in for another host account={:?} host={authority:?}",
-            session.account()
-        );
+        let event = format!("signed in for another host at={authority:?}");
         let cookies = self.sessions.cookies_after(request, &authentication, env);
-        Step::Reply(redirect(location, event).with_cookies(cookies))
+        let reply = redirect(location, event).for_account(Some(session.account()));
+        Step::Reply(reply.with_cookies(cookies))
     }
 
     /// Returns whether a route has this origin now. Tickets are sent to no other origin.

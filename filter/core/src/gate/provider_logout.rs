@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use url::form_urlencoded;
 
 use crate::env::Env;
+use crate::explain::ExplainedDecision;
 use crate::gate::Gate;
 use crate::gate::address_limit::AddressLimit;
 use crate::gate::forged_tokens::digest_of;
@@ -204,14 +205,14 @@ impl Gate {
             return self.pages.refuse(request, Refusal::NotFound);
         }
         let Some((stated, id)) = read_session_id(request.query()) else {
-            return Step::Reply(plain(
+            return Step::Reply(refuse_frame(
                 400,
                 "iss and sid are expected\n",
                 "front-channel logout refused: it names no session",
             ));
         };
         if !self.is_provider(&stated) {
-            return Step::Reply(plain(
+            return Step::Reply(refuse_frame(
                 400,
                 "iss is another provider\n",
                 "front-channel logout refused: it is another provider's",
@@ -228,7 +229,7 @@ impl Gate {
         let ended = revoke(&Revoked::ProviderSession { issuer, id: &id }, env);
         if ended == Err(NotStored) {
             let why = "front-channel logout failed: it could not be stored";
-            let mut reply = plain(503, "not possible now\n", why);
+            let mut reply = refuse_frame(503, "not possible now\n", why);
             reply.add("retry-after", "5".to_owned());
             return Step::Reply(reply);
         }
@@ -358,6 +359,13 @@ fn refuse_client(seconds: u64, why: &str) -> Step {
 
 fn refuse_logout(why: &str) -> Step {
     Step::Reply(logout_error(why))
+}
+
+/// Returns the answer to a front-channel logout that ends nothing.
+fn refuse_frame(status: u16, body: &str, why: &'static str) -> Reply {
+    let mut reply = plain(status, body, why);
+    reply.decision = ExplainedDecision::Deny;
+    reply
 }
 
 /// Builds the response that the specification has for every error (section 2.8).

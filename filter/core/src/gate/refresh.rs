@@ -13,15 +13,17 @@ use crate::gate::sessions::Sessions;
 use crate::http::cookie::MAX_SESSION_VALUE;
 use crate::oidc::call::ProviderCall;
 use crate::oidc::claim_source::ClaimSource;
+use crate::oidc::claims::Claims;
 use crate::oidc::email;
 use crate::oidc::token_flow::VerifiedTokens;
 use crate::refusal::TokenProblem;
+use crate::session::claim_filter::ClaimFilter;
 use crate::session::refresh::PAUSE;
 use crate::session::refresh_state::{
     REFRESH_STATES, REFRESH_WAIT, RefreshEntry, RefreshOutcome, RefreshState, RefreshTurn,
     seal_for_all,
 };
-use crate::session::{Session, UserInfoUpdate};
+use crate::session::{NamedClaims, Session, StatedClaims, UserInfoUpdate};
 use crate::time::Timestamp;
 
 /// The reason in the log when a refreshed session has no room.
@@ -95,12 +97,18 @@ impl Gate {
             let trust = &source.provider.settings().email_trust;
             session.updated(UserInfoUpdate {
                 identity,
-                claims,
+                named: read_names(claims),
                 has_email_proof: email::has_proof(claims, trust),
+                has_email_denial: email::has_denial(claims),
             })
         };
         Ok(self.sessions.terms.mark(session))
     }
+}
+
+/// Returns which claims a UserInfo names, flattened as in a session.
+fn read_names(userinfo: &Claims) -> NamedClaims {
+    NamedClaims::of(ClaimFilter::everything().select(userinfo))
 }
 
 /// Notes in a session what the ID token of its claims states, for a later refresh without an ID token.
@@ -109,10 +117,14 @@ pub(super) fn note_id_token(
     verified: &VerifiedTokens,
     source: ClaimSource<'_>,
 ) {
-    if let Some(stated) = verified.id_token_claims() {
+    if let Some(id_token) = verified.id_token_claims() {
         let trust = &source.provider.settings().email_trust;
         let is_verified = session.email().is_some();
-        session.note_id_token(stated, email::is_proven_alone(stated, trust, is_verified));
+        session.note_id_token(&StatedClaims {
+            id_token,
+            userinfo: verified.userinfo().map(read_names),
+            is_email_proven: email::is_proven_alone(id_token, trust, is_verified),
+        });
     }
 }
 

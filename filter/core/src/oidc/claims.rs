@@ -232,8 +232,8 @@ pub(crate) fn read_known_identity(
         .and_then(canonical_email);
     let email_verified = email::is_verified(claims, trust, tenant);
     let mut kept = needs.select(claims);
-    if !email_verified {
-        // A policy must not match an address that is not verified by naming the claim, either.
+    if !email_verified || email.is_none() {
+        // A policy must not match an address that is not verified, or none, by naming the claim, either.
         kept.retain(|name, _| !name.eq_ignore_ascii_case("email"));
     }
     Ok(Identity {

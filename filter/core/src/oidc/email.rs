@@ -102,6 +102,12 @@ pub(crate) fn has_proof(claims: &Claims, trust: &EmailTrust) -> bool {
     names.any(|name| claims.get(name).is_some_and(|value| !value.is_null()))
 }
 
+/// Whether these claims deny that an address is the user's.
+pub(crate) fn has_denial(claims: &Claims) -> bool {
+    let mut stated = ABOUT_EMAIL.iter().filter_map(|name| claims.get(*name));
+    stated.any(is_denial)
+}
+
 /// Whether an ID token alone has an address and says as much about its verification as the claims of the identity.
 pub(crate) fn is_proven_alone(
     id_token: &Claims,

@@ -70,8 +70,8 @@ pub(crate) struct FlowFailure {
 pub(crate) struct VerifiedTokens {
     /// The claims. `None` when a refresh gave neither an ID token nor UserInfo.
     pub(crate) claims: Option<Claims>,
-    /// The claims of the ID token alone, when UserInfo has added others.
-    before_userinfo: Option<Claims>,
+    /// The claims of the ID token alone and those of UserInfo, when UserInfo was asked for more.
+    parts: Option<(Claims, Claims)>,
     /// The tokens.
     pub(crate) tokens: Tokens,
 }
@@ -127,7 +127,13 @@ impl VerifiedTokens {
     /// Returns the claims of the ID token, without those that only UserInfo has; `None` without an ID token.
     pub(crate) fn id_token_claims(&self) -> Option<&Claims> {
         self.tokens.id_token.as_ref()?;
-        self.before_userinfo.as_ref().or(self.claims.as_ref())
+        let parts = self.parts.as_ref();
+        parts.map(|(id_token, _)| id_token).or(self.claims.as_ref())
+    }
+
+    /// Returns the claims that UserInfo has stated beside an ID token.
+    pub(crate) fn userinfo(&self) -> Option<&Claims> {
+        self.parts.as_ref().map(|(_, userinfo)| userinfo)
     }
 }
 
@@ -349,10 +355,11 @@ impl RunningFlow<'_, '_> {
             let cause = "UserInfo is about another `sub`".to_owned();
             return fail(TokenProblem::Subject.into(), cause, tokens);
         }
-        let before = claims.clone();
+        let userinfo = self.source.normalize_claims(userinfo);
+        let parts = claims.clone().map(|claims| (claims, userinfo.clone()));
         let mut claims = claims.unwrap_or_default();
-        email::add_userinfo(&mut claims, self.source.normalize_claims(userinfo));
-        done(Some(claims), before, tokens)
+        email::add_userinfo(&mut claims, userinfo);
+        done(Some(claims), parts, tokens)
     }
 
     fn ask_github(self, resource: GithubResource, claims: Claims, tokens: Tokens) -> FlowStep {
@@ -389,10 +396,10 @@ impl RunningFlow<'_, '_> {
     }
 }
 
-fn done(claims: Option<Claims>, before_userinfo: Option<Claims>, tokens: Tokens) -> FlowStep {
+fn done(claims: Option<Claims>, parts: Option<(Claims, Claims)>, tokens: Tokens) -> FlowStep {
     FlowStep::Done(VerifiedTokens {
         claims,
-        before_userinfo,
+        parts,
         tokens,
     })
 }

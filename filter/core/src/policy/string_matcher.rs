@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::diagnostics::{Findings, KeyPath};
 use crate::email_address::{
-    fold_domain, fold_part, normalize_domain, normalize_email, spell_in_unicode,
+    fold_domain_part, fold_part, normalize_domain, normalize_email, spell_in_unicode,
 };
 use crate::policy::language::ConditionDoc;
 use crate::policy::read::{each_once, report_unknown_condition};
@@ -185,16 +185,13 @@ impl StringMatcher {
             .all(|condition| strings.iter().any(|string| condition.is_met_by(string)))
     }
 
-    /// Returns whether an email address or its domain, in canonical form, meets every condition. A part that is not ASCII is
-    /// compared with the Unicode spelling.
+    /// Returns whether an email address or its domain, in canonical form, meets every condition. A part is compared with
+    /// both spellings of the domain: it may be common to both, as `.example` is, or be of one only.
     #[must_use]
     pub(super) fn is_match_address(&self, canonical: &str) -> bool {
         self.conditions.iter().all(|condition| {
-            if condition.is_unicode_part() {
-                condition.is_met_by(&spell_in_unicode(canonical))
-            } else {
-                condition.is_met_by(canonical)
-            }
+            condition.is_met_by(canonical)
+                || (condition.is_part() && condition.is_met_by(&spell_in_unicode(canonical)))
         })
     }
 
@@ -239,13 +236,13 @@ impl StringCondition {
         }
     }
 
-    /// Returns whether the condition is about a part of a string, and not in ASCII.
-    fn is_unicode_part(&self) -> bool {
+    /// Returns whether the condition is about a part of a string.
+    const fn is_part(&self) -> bool {
         match self {
-            Self::StartsWith(part)
-            | Self::EndsWith(part)
-            | Self::Contains(part)
-            | Self::EmailContains(part, _) => !part.is_ascii(),
+            Self::StartsWith(_)
+            | Self::EndsWith(_)
+            | Self::Contains(_)
+            | Self::EmailContains(..) => true,
             Self::Is(_) | Self::Not(_) | Self::Never | Self::In(_) | Self::NotIn(_) => false,
         }
     }
@@ -253,9 +250,9 @@ impl StringCondition {
     fn for_email(self) -> Self {
         match self {
             // An end without an `@` is an end of the domain.
-            Self::EndsWith(end) if !end.contains('@') => Self::EndsWith(fold_domain(&end)),
+            Self::EndsWith(end) if !end.contains('@') => Self::EndsWith(fold_domain_part(&end)),
             Self::Contains(part) if !part.contains('@') => {
-                let (part, lower) = (fold_part(&part), fold_domain(&part));
+                let (part, lower) = (fold_part(&part), fold_domain_part(&part));
                 if part == lower {
                     Self::Contains(part)
                 } else {
@@ -272,7 +269,7 @@ impl StringCondition {
     fn for_domain(self) -> Self {
         match self {
             Self::StartsWith(_) | Self::EndsWith(_) | Self::Contains(_) => {
-                self.map(|part| fold_domain(&part))
+                self.map(|part| fold_domain_part(&part))
             }
             whole => whole.map(|domain| normalize_domain(&domain)),
         }

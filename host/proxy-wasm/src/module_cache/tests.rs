@@ -108,6 +108,15 @@ fn a_damaged_file_is_compiled_again() {
 }
 
 #[test]
+fn code_under_another_name_is_refused() {
+    let rig = Rig::new();
+    rig.compile();
+    let other = rig.directory().join("other").with_extension(EXTENSION);
+    fs::rename(rig.file(), other).unwrap();
+    assert!(rig.read().unwrap_err().ends_with("is damaged"));
+}
+
+#[test]
 fn code_of_other_settings_is_refused_also_under_this_name() {
     let rig = Rig::new();
     rig.compile();
@@ -170,7 +179,7 @@ fn the_oldest_modules_are_removed() {
         .unwrap();
     let unknown = rig.directory().join("unknown");
     fs::write(&unknown, "not from here").unwrap();
-    cache.remove_oldest().unwrap();
+    cache.remove_oldest(Path::new("")).unwrap();
     assert!(!left.exists() && unknown.exists());
     let newest = wat::parse_str(format!(r#"(module (func (export "f{}")))"#, KEPT + 1)).unwrap();
     assert!(cache.name(&rig.engine, &newest).exists());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body as _;
+use jetway_core::http::upstream_failure::UpstreamFailure;
 
 use super::finish::Finish;
 use super::upstream_exchange::{UpgradeResponse, UpstreamResponse};
@@ -69,7 +70,9 @@ impl Exchange {
             self.entry.mark_failed();
         }
         self.entry.add_details(fault.message());
-        if fault.upstream_failure().is_some() {
+        // A request that was not decided about was not permitted.
+        let failure = fault.upstream_failure();
+        if failure.is_some_and(|failure| !matches!(failure, UpstreamFailure::Undecided)) {
             self.entry.warn_of_failure();
         }
         let id = self.entry.request_id();

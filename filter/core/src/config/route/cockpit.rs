@@ -244,10 +244,13 @@ fn read_users(
         let Some(user) = read_user(&name, allow_root, &here, findings) else {
             continue;
         };
-        if users
-            .insert(normalize_email(person.clone()), user)
-            .is_some()
-        {
+        // A user id is compared as the provider writes it.
+        let known = if person.contains('@') {
+            normalize_email(person.clone())
+        } else {
+            person.clone()
+        };
+        if users.insert(known, user).is_some() {
             findings
                 .problem(
                     &here,

@@ -232,8 +232,14 @@ fn who_becomes_which_user() {
         None,
         "anybody can claim an address"
     );
-    let by_id = json!({"users": {"s-1": "one", "root@corp.test": "root"}, "allow_root": true});
+    let by_id = json!({"users": {"s-1": "one", "jo\u{308}rg": "two", "j\u{f6}rg": "three",
+        "root@corp.test": "root"}, "allow_root": true});
     let mut world = with(by_id, &json!({}));
+    // Ids are compared byte for byte.
+    for (id, user) in [("jo\u{308}rg", "two"), ("j\u{f6}rg", "three")] {
+        let found = user_of(&mut world, ALICE, &json!({"sub": id}));
+        assert_eq!(found.as_deref(), Some(user), "{id}");
+    }
     assert_eq!(
         user_of(&mut world, ALICE, &json!({"sub": "s-1"})).as_deref(),
         Some("one")

@@ -88,7 +88,10 @@ fn one_sign_in_serves_all_hosts() {
     assert_eq!(status(&world.visit("app.test:8443", "/page", &app)), 200);
 
     let cross_host_request = leave(&mut world, "b.test", "/", &mut b);
-    let (_, ticket) = location(world.visit(AUTH, &target(&cross_host_request), &auth));
+    let (reply, ticket) = location(world.visit(AUTH, &target(&cross_host_request), &auth));
+    // The line in the log has the account and the host of the request as fields.
+    assert_eq!(reply.account.as_deref(), Some("alice@corp.test"));
+    assert_eq!(reply.event, r#"signed in for another host at="b.test""#);
     let (reply, _) = location(world.visit("b.test", &target(&ticket), &b));
     b.take(&reply);
     assert_eq!(

@@ -353,6 +353,14 @@ fn an_internationalised_address_has_one_form() {
         (json!({"domain": {"ends_with": "üller.example"}}), 200),
         (json!({"domain": {"ends_with": ".example"}}), 200),
         (json!({"domain": "muller.example"}), 403),
+        // A part in ASCII may be of either spelling.
+        (json!({"email": {"contains": "ller.ex"}}), 200),
+        (json!({"email": {"contains": "LLER.ex"}}), 200),
+        (json!({"email": {"ends_with": "ller.example"}}), 200),
+        (json!({"email": {"ends_with": "-kva.example"}}), 200),
+        (json!({"domain": {"starts_with": "xn--m"}}), 200),
+        (json!({"domain": {"contains": "ller."}}), 200),
+        (json!({"domain": {"starts_with": "mu"}}), 403),
     ] {
         for stated in ["jörg@müller.example", "jörg@xn--mller-kva.example"] {
             let mut file = telling();
@@ -370,6 +378,36 @@ fn an_internationalised_address_has_one_form() {
             let token = seen.get(ASSERTION_HEADER).unwrap();
             let (_, claims) = verified(&mut world, "app.test", &token);
             assert_eq!(claims["email"], "jörg@xn--mller-kva.example");
+        }
+    }
+}
+
+/// A part may mix labels in both spellings.
+#[test]
+fn a_part_of_an_address_may_mix_both_spellings() {
+    let mixed = "ö.xn--mller-kva.example";
+    for policy in [
+        json!({"email": {"ends_with": format!("@{mixed}")}}),
+        json!({"email": {"ends_with": mixed}}),
+        json!({"email": {"contains": mixed}}),
+        json!({"email": {"contains": "Ö.XN--mller-kva"}}),
+        json!({"email": {"starts_with": format!("a@{mixed}")}}),
+        json!({"domain": {"ends_with": mixed}}),
+        json!({"domain": {"starts_with": mixed}}),
+        json!({"domain": {"contains": mixed}}),
+    ] {
+        for (action, expected) in [("allow", 200), ("deny", 403)] {
+            let mut file = telling();
+            file["routes"][0]["policy"] = json!([
+                {"allow": {"or": [{"domain": {"ends_with": ".example"}}]}},
+                {action: {"or": [policy]}}]);
+            if action == "allow" {
+                file["routes"][0]["policy"] = json!({"allow": {"or": [policy]}});
+            }
+            let mut world = World::with(&file);
+            let jar = world.sign_in("app.test", "/", "a@ö.müller.example");
+            let step = world.begin(&visit("app.test", &jar, &[]));
+            assert_eq!(status(&step), expected, "{action} {policy}");
         }
     }
 }

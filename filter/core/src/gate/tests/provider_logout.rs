@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::{HTML, Headers, Jar, World, ok, request, status};
+use crate::explain::ExplainedDecision;
 use crate::gate::*;
 use crate::store::SharedData as _;
 use crate::testing::{CLIENT, FakeProvider, ISSUER};
@@ -590,6 +591,8 @@ fn frames_that_end_nothing() {
         for extra in [&[][..], &with_cookie] {
             let reply = frame(&mut world, query, extra);
             assert_eq!(reply.status, expected, "{query}");
+            let is_refused = reply.decision == ExplainedDecision::Deny;
+            assert_eq!(is_refused, expected == 400, "{query}");
             assert!(reply.header("set-cookie").is_none());
             assert_eq!(status(&world.visit("app.test", "/", &jar)), 200, "{query}");
         }

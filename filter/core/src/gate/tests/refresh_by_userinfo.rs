@@ -123,7 +123,8 @@ fn userinfo_replaces_the_claims_that_it_names() {
         (json!({"groups": ["staff"]}), 200),
         (json!({"Groups": ["staff"]}), 200),
         (json!({"groups": []}), 200),
-        (json!({"groups": null}), 200),
+        (json!({"groups": null}), 403),
+        (json!({"Groups": null}), 403),
         (json!({"groups.all": ["staff"], "group": ["staff"]}), 403),
         (json!({"groups": ["staff", "contractors"]}), 403),
     ] {
@@ -133,7 +134,11 @@ fn userinfo_replaces_the_claims_that_it_names() {
     let mut stated = address();
     add(&mut stated, &json!({"org": {"unit": "x"}}));
     for (userinfo, after) in [
-        (json!({"org": {"name": "y"}}), 200),
+        (json!({"org": {"unit": "y"}}), 200),
+        (json!({"org": {"unit": null}}), 403),
+        (json!({"org": "y"}), 200),
+        // Another part of the same claim says nothing about this one.
+        (json!({"org": {"name": "y"}}), 403),
         (json!({"or": 1}), 403),
     ] {
         check(&nested, &stated, [&json!({}), &userinfo], [403, after]);
@@ -152,6 +157,22 @@ fn a_claim_of_userinfo_goes_when_userinfo_does_not_name_it() {
     check(&file, &stated, [&json!({}), &json!({})], [200, 200]);
 }
 
+/// UserInfo is asked here for the nickname that the ID token does not have.
+#[test]
+fn a_claim_of_both_goes_when_userinfo_does_not_name_it() {
+    let file = json!({"routes": [{"from": "https://app.test", "to": "http://a", "policy": [
+        {"allow": {"and": [{"groups": "admins"}]}},
+        {"deny": {"or": [{"claim/nickname": "x"}]}}]}]});
+    let mut stated = address();
+    add(&mut stated, &json!({"groups": ["admins"]}));
+    let both = json!({"groups": ["admins"], "nickname": "y"});
+    check(&file, &stated, [&both, &both], [200, 200]);
+    check(&file, &stated, [&both, &json!({})], [200, 403]);
+    // A claim that only the ID token has stays.
+    let nickname = json!({"nickname": "y", "groups": null});
+    check(&file, &stated, [&nickname, &json!({})], [200, 200]);
+}
+
 #[test]
 fn the_address_of_the_id_token_stays_unless_userinfo_names_another() {
     let denied = denying(&json!({"email": ALICE}));
@@ -163,7 +184,11 @@ fn the_address_of_the_id_token_stays_unless_userinfo_names_another() {
         (json!({"email": ALICE}), true),
         (address(), true),
         (other, false),
-        (json!({"email": null}), false),
+        // `null` names nothing, and a confirmation is about no other address.
+        (json!({"email": null}), true),
+        (json!({"email_verified": true}), true),
+        (json!({"hd": "corp.test", "tid": "t"}), true),
+        (json!({"email": "malformed"}), false),
     ] {
         let [then_denied, then_allowed] = if is_same { [403, 200] } else { [200, 403] };
         check(
@@ -190,6 +215,32 @@ fn the_address_of_the_id_token_stays_unless_userinfo_names_another() {
     check(&allowed, &address(), [&json!({}), &taken_back], [200, 403]);
     // An address that only UserInfo has is gone when UserInfo does not name it.
     check(&allowed, &json!({}), [&address(), &json!({})], [200, 403]);
+}
+
+/// Only an ID token takes back a denial, even when UserInfo has not named the address meanwhile.
+#[test]
+fn a_denial_is_not_forgotten_with_the_address() {
+    let file = allowing(&json!({"email": ALICE}));
+    let denied = json!({"email": ALICE, "email_verified": false});
+    let confirmed = json!({"email_verified": true});
+    for (id_token, userinfo, updates) in [
+        (&denied, json!({}), [&confirmed, &address()]),
+        (&json!({}), denied.clone(), [&json!({}), &address()]),
+        (
+            &address(),
+            json!({}),
+            [&json!({"email_verified": false}), &address()],
+        ),
+    ] {
+        let mut world = World::with(&file);
+        world.grant = json!({"refresh_token": "r0", "expires_in": LIFE});
+        let mut jar = world.sign_in_by(id_token, &userinfo);
+        for update in updates {
+            let event = world.refresh_by_userinfo(&mut jar, &ok(&about_alice(update)));
+            assert!(event.starts_with("session refreshed"), "{event}");
+            assert_eq!(world.fetch(&mut jar), 403, "{id_token} {userinfo} {update}");
+        }
+    }
 }
 
 /// Where silence verifies nothing, the confirmation of the ID token counts for its own address only.

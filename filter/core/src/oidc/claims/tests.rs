@@ -224,6 +224,25 @@ fn repeated_claims() {
     );
 }
 
+/// A policy or an upstream must not get by the claim an address that is refused.
+#[test]
+fn a_refused_address_is_no_claim() {
+    for (address, is_kept) in [
+        (json!("a@b.test"), true),
+        (json!("a@b@c.test"), false),
+        (json!("a b@c.test"), false),
+        (json!("b.test"), false),
+        (json!(["a@b.test"]), false),
+    ] {
+        let claims = json!({"sub": "s", "email": address, "email_verified": true});
+        let claims = claims.as_object().unwrap();
+        let needs = ClaimFilter::everything();
+        let identity = read_identity(claims, &EmailTrust::default(), &needs).unwrap();
+        assert_eq!(identity.email.is_some(), is_kept, "{address}");
+        assert_eq!(identity.claims.contains_key("email"), is_kept, "{address}");
+    }
+}
+
 #[test]
 fn identities() {
     let of = |claims: Value, verification| {

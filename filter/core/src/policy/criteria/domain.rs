@@ -24,7 +24,7 @@ impl CriterionKind for DomainCriterion {
         name: "domain",
         topic: Topic::User,
         about: "The domain of the user's verified email address matches; never holds for a user without one",
-        argument: "a [string matcher](#string-matchers), in which case does not matter, nor the spelling in Unicode or in ASCII (`xn--`)",
+        argument: "a [string matcher](#string-matchers), in which case does not matter, nor the spelling in Unicode or in ASCII (`xn--`): `starts_with`, `ends_with` and `contains` are met when either spelling meets them, in `deny` as in `allow`",
         example: "domain: {is: example.com}",
     };
     const HOLDS: Reason = Reason::DomainOk;

@@ -23,7 +23,8 @@ impl CriterionKind for EmailCriterion {
         name: "email",
         topic: Topic::User,
         about: "The user's verified email address matches; a user without one has the empty string. The case of the domain \
-                does not matter, nor does its spelling in Unicode or in ASCII (`xn--`)",
+                does not matter, nor does its spelling in Unicode or in ASCII (`xn--`): `starts_with`, `ends_with` and `contains` \
+                are met when either spelling meets them, in `deny` as in `allow`",
         argument: "a [string matcher](#string-matchers)",
         example: "email: {is: alice@example.com}",
     };
