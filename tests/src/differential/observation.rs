@@ -94,15 +94,21 @@ impl Answered {
             Answer::End => return Self::without_status("(the end)"),
             Answer::Silence => return Self::without_status("(silence)"),
         };
-        let is_tunnel = head.first == "tunnel";
+        let mut fields = fields_of(head, |_, value| mask(value));
+        let body = if head.first == "tunnel" {
+            format!("tunnel: {body}")
+        } else {
+            let body = mask(&body);
+            let ageless = without_ages(&body);
+            if ageless != body {
+                fields.retain(|(name, _)| name != "content-length");
+            }
+            ageless
+        };
         Self {
             status: head.status().unwrap_or_default(),
-            fields: fields_of(head, |_, value| mask(value)),
-            body: if is_tunnel {
-                format!("tunnel: {body}")
-            } else {
-                without_ages(&mask(&body))
-            },
+            fields,
+            body,
         }
     }
 
@@ -174,15 +180,14 @@ pub(crate) fn mask(text: &str) -> String {
 
 /// Replaces how long something is ago or will last, which the page about a session tells.
 fn without_ages(text: &str) -> String {
-    let is_age = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    const UNITS: [&str; 4] = ["s", "min", "h", "d"];
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let mut words: Vec<&str> = text.split(' ').collect();
     for place in 1..words.len() {
-        let is_unit = ["second", "minute", "hour", "day"]
-            .iter()
-            .any(|unit| words[place].starts_with(unit));
-        if is_unit && is_age(words[place - 1]) {
+        let unit = words[place].split('<').next().unwrap_or_default();
+        if UNITS.contains(&unit) && is_number(words[place - 1]) {
             words[place - 1] = "(some)";
-            words[place] = words[place].trim_start_matches(char::is_alphabetic);
+            words[place] = words[place].get(unit.len()..).unwrap_or_default();
         }
     }
     words.join(" ")

@@ -185,7 +185,11 @@ impl Request {
 impl fmt::Display for Request {
     /// The request as HTTP/1.1 would write it, whatever it is sent over.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&escaped(&self.bytes()))
+        formatter.write_str(&escaped(&self.bytes()))?;
+        for (name, value) in self.trailers {
+            write!(formatter, "\r\n(trailer) {name}: {value}")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks a request before the plugin sees it: it has to be unambiguous. The HTTP library accepts more than may pass here.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Version};
@@ -20,7 +20,7 @@ pub(super) struct Target {
     pub(super) path: PathAndQuery,
 }
 
-/// Checks the head of a request, removes `Host` and `Expect: 100-continue`, and joins its cookies.
+/// Checks the head of a request, removes `Host` and `Expect: 100-continue`, and joins the lines of its cookies and credentials.
 ///
 /// # Errors
 /// The reason why the request is refused.
@@ -34,7 +34,7 @@ pub(super) fn admit(request: &mut Parts) -> Result<Target, Fault> {
     take_expectation(&mut request.headers);
     let authority = take_authority(request)?;
     let path = read_path(request)?;
-    join_cookies(&mut request.headers);
+    join_lines(&mut request.headers);
     Ok(Target { authority, path })
 }
 
@@ -73,15 +73,18 @@ fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses two lengths, as Envoy does, even if they agree.
+/// Refuses two lengths, even if they agree, and those that are no number, as Envoy does. Over HTTP/1.1 the library refuses most
+/// of them.
 fn check_content_length(headers: &HeaderMap) -> Result<(), Fault> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if lengths.next().is_some() && lengths.next().is_some() {
-        return Err(Fault::Malformed(
-            "there is more than one Content-Length header",
-        ));
+    if !headers.contains_key(header::CONTENT_LENGTH) {
+        return Ok(());
     }
-    Ok(())
+    let length = find_single(headers, &header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let is_number = |length: &[u8]| !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+    if length.is_some_and(is_number) {
+        return Ok(());
+    }
+    Err(Fault::Malformed("Content-Length is not one number"))
 }
 
 /// Removes `Expect: 100-continue`, as Envoy does; the plugin refuses other values. The HTTP library answers it when the body
@@ -144,21 +147,29 @@ fn read_path(request: &Parts) -> Result<PathAndQuery, Fault> {
     }
 }
 
-/// Joins the cookie fields. HTTP/2 clients may split their cookies over several fields (RFC 9113, 8.2.3), HTTP/1.1 servers
-/// expect one.
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut fields = headers.get_all(header::COOKIE).iter();
+/// Joins the lines of fields in which the plugin looks for one value. HTTP/2 clients may split their cookies over several
+/// fields (RFC 9113, 8.2.3), HTTP/1.1 servers expect one. The others are joined in Envoy, where two credentials are none.
+fn join_lines(headers: &mut HeaderMap) {
+    for (name, separator) in [
+        (header::COOKIE, &b"; "[..]),
+        (header::AUTHORIZATION, b","),
+        (header::ACCEPT, b","),
+    ] {
+        join_field(headers, name, separator);
+    }
+}
+
+fn join_field(headers: &mut HeaderMap, name: HeaderName, separator: &[u8]) {
+    let mut fields = headers.get_all(&name).iter();
     if fields.next().is_none() || fields.next().is_none() {
         return;
     }
-    let all: Vec<&[u8]> = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if let Ok(mut joined) = HeaderValue::from_bytes(&all.join(b"; ".as_slice())) {
-        joined.set_sensitive(true);
-        headers.insert(header::COOKIE, joined);
+    let lines = headers.get_all(&name).iter().map(HeaderValue::as_bytes);
+    // Envoy leaves empty ones out.
+    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+    if let Ok(mut joined) = HeaderValue::from_bytes(&lines.join(separator)) {
+        joined.set_sensitive(name != header::ACCEPT);
+        headers.insert(name, joined);
     }
 }
 
@@ -309,14 +320,28 @@ mod tests {
     }
 
     #[test]
-    fn two_lengths_are_refused() {
-        let twice = [
-            ("host", b"a".as_slice()),
-            ("content-length", b"5"),
-            ("content-length", b"5"),
-        ];
-        assert!(is_malformed(admitted(request("/", &twice))));
-        assert!(admitted(request("/", &twice[..2])).is_ok());
+    fn the_length_is_one_number() {
+        let with = |lengths: &[&'static str]| {
+            let mut parts = request("/", &[("host", b"a")]);
+            for length in lengths {
+                let length = HeaderValue::from_static(length);
+                parts.headers.append(header::CONTENT_LENGTH, length);
+            }
+            admitted(parts)
+        };
+        for good in [&[][..], &["0"], &["05"]] {
+            assert!(with(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &["5", "5"][..],
+            &[""],
+            &["+5"],
+            &["5, 5"],
+            &["-1"],
+            &["five"],
+        ] {
+            assert!(is_malformed(with(bad)), "{bad:?}");
+        }
     }
 
     #[test]
@@ -352,5 +377,28 @@ mod tests {
             .map(HeaderValue::as_bytes)
             .collect();
         assert_eq!(cookies, [b"a=1; b=\xff"]);
+    }
+
+    /// The module takes two lines for none.
+    #[test]
+    fn two_credentials_are_one_that_is_not_valid() {
+        let mut parts = request(
+            "/",
+            &[
+                ("host", b"a"),
+                ("authorization", b"Bearer a"),
+                ("authorization", b""),
+                ("authorization", b"Bearer b"),
+                ("accept", b"text/html"),
+                ("accept", b"*/*"),
+            ],
+        );
+        admit(&mut parts).unwrap();
+        let lines = |name| -> Vec<&[u8]> {
+            let lines = parts.headers.get_all(name).iter();
+            lines.map(HeaderValue::as_bytes).collect()
+        };
+        assert_eq!(lines("authorization"), [b"Bearer a,Bearer b"]);
+        assert_eq!(lines("accept"), [b"text/html,*/*"]);
     }
 }

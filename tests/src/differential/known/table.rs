@@ -88,15 +88,14 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         what: "Several lines of one header field, of a request or of an answer",
-        host: "passed on as several, except those of `Cookie`, which are joined by `; `",
-        envoy: "those of some fields, such as `Accept` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, and over HTTP/1.1 where the module removes a cookie",
+        host: "passed on as several, except those of `Cookie`, which are joined by `; `, and those of `Accept` and `Authorization`, which are joined by a comma",
+        envoy: "those of some fields, such as `Accept`, `Authorization`, `User-Agent` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, and over HTTP/1.1 where the module removes a cookie",
         why: "It means the same (RFC 9110 section 5.3, RFC 9113 section 8.2.3). Clients send one line of cookies over HTTP/1.1.",
         sign: Sign::Change(change::joined),
         example: |place| {
-            let request = place.public("GET");
             place.example(
                 Protocol::Http1,
-                request.field("Accept", "a/b").field("Accept", "c/d"),
+                place.public("GET").field(ANSWER, "own-headers"),
             )
         },
     },
@@ -124,6 +123,37 @@ pub const KNOWN: &[Known] = &[
                 Protocol::Http2,
                 place.public("GET").field("host", "other.localhost"),
             )
+        },
+    },
+    Known {
+        what: "Over HTTP/2, trailers of a request that no message may have, such as `:path` or `transfer-encoding`",
+        host: "not looked at, as all trailers are dropped",
+        envoy: "the connection ends, before the answer or after it",
+        why: "Envoy's codec reads them first. No trailers reach the upstream in either.",
+        sign: Sign::Fork(|pair| {
+            let mut names = pair.request.trailers.iter().map(|(name, _)| *name);
+            let ends = pair.envoy.ends || pair.envoy.answer.status == 0;
+            ends && names.any(|name| name.starts_with(':') || NEVER_TRAILERS.contains(&name))
+        }),
+        example: |place| {
+            let mut request = place.public("POST").framed(&[], b"hello");
+            request.trailers = &[(":path", "/public/x")];
+            place.example(Protocol::Http2, request)
+        },
+    },
+    Known {
+        what: "Over HTTP/2, a body that is longer than its `content-length`",
+        host: "the stream is reset, and nothing is passed on",
+        envoy: "the stream is reset; the upstream may have got a request with the stated length",
+        why: "Envoy passes the head on before the body has come.",
+        sign: Sign::Fork(|pair| {
+            let outcomes = [pair.host, pair.envoy];
+            let are_reset = outcomes.iter().all(|one| one.answer.status == 0);
+            are_reset && pair.host.forwarded.is_empty() && pair.request.has_field("content-length")
+        }),
+        example: |place| {
+            let request = place.public("POST").field("content-length", "0");
+            place.example(Protocol::Http2, request.framed(&[], b"hello"))
         },
     },
     Known {
@@ -228,6 +258,9 @@ pub const KNOWN: &[Known] = &[
         },
     },
 ];
+
+/// Fields of trailers for which Envoy ends a connection (RFC 9113 section 8.2.2, RFC 9110 section 6.5.1).
+const NEVER_TRAILERS: &[&str] = &["transfer-encoding", "content-length"];
 
 /// The methods of Envoy's parser (Envoy 1.40, without `allow_custom_methods`).
 const ENVOYS_METHODS: &[&str] = &[
