@@ -60,7 +60,7 @@ fn render_heading(config: &Config, file: &serde_json::Value, options: &Options) 
         );
     }
     lines.push(format!(
-        "The module: `jetway filter > {}`",
+        "The module: `jetway module > {}`",
         options.module_path
     ));
     lines.join("\n")

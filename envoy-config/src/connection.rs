@@ -94,7 +94,9 @@ fn set_client_address(map: Map, listener: &Listener) -> Map {
     if listener.trusted_hops > 0 {
         map = map
             .note("The id that a trusted proxy gives a request is kept.")
-            .set("preserve_external_request_id", true);
+            .set("preserve_external_request_id", true)
+            .note("Envoy changes no digit of it.")
+            .set("request_id_extension", kept_request_id());
     }
     map.note("Runs first: only the module names a route, and only trusted proxies name the client.")
         .set(
@@ -107,6 +109,13 @@ fn set_client_address(map: Map, listener: &Listener) -> Map {
         )
         .note("The `server` header of the upstream is kept.")
         .set("server_header_transformation", "PASS_THROUGH")
+}
+
+/// Envoy writes into an id why it is traced, unless it is told not to.
+fn kept_request_id() -> Map {
+    let config = Map::typed("envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig")
+        .set("pack_trace_reason", false);
+    Map::new().set("typed_config", config)
 }
 
 /// Removes the headers by which Envoys talk to each other: it does not take all of them from clients by itself.

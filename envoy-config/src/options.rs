@@ -8,7 +8,7 @@ use jetway_core::limits::CLIENT_CONNECTIONS;
 /// Paths and limits of one Envoy installation. [`Options::default`] is suitable for Debian and its derivatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Path of the module (`jetway filter > jetway.wasm`) on the machine where Envoy runs.
+    /// Path of the module (`jetway module > jetway.wasm`) on the machine where Envoy runs.
     pub module_path: String,
     /// Path of the PEM bundle of authorities that may sign the certificates of the provider and of `https` upstreams.
     pub trusted_ca_path: String,

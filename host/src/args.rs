@@ -3,7 +3,7 @@
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, completions, doctor, envoy_config, explain, filter, init, keygen, reference,
+    check, cockpit, completions, doctor, envoy_config, explain, init, keygen, module, reference,
     run, schema, test,
 };
 use crate::log::LogArgs;
@@ -65,7 +65,8 @@ pub(crate) enum Command {
     /// Generate the secrets that a configuration needs.
     Keygen(keygen::KeygenArgs),
     /// Write the proxy-wasm module, for Envoy, to standard output.
-    Filter(filter::FilterArgs),
+    #[command(alias = "filter")]
+    Module(module::ModuleArgs),
     /// Set up Cockpit behind this proxy.
     Cockpit(cockpit::CockpitArgs),
     /// Print an Envoy bootstrap for the same configuration and module.

@@ -70,14 +70,14 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Reference(args) => command::reference::run(&args),
         Command::Init(args) => command::init::run(&args),
         Command::Keygen(args) => command::keygen::run(&args),
-        Command::Filter(args) => command::filter::run(&args),
+        Command::Module(args) => command::module::run(&args),
         Command::Cockpit(args) => command::cockpit::run(&args),
         Command::EnvoyConfig(args) => command::envoy_config::run(&args),
         Command::Completions(args) => command::completions::run(&args),
     }
 }
 
-/// Whether the reader of the output closed it (`jetway filter | head -c 8`), which is not a failure.
+/// Whether the reader of the output closed it (`jetway module | head -c 8`), which is not a failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error
         .chain()

@@ -174,7 +174,7 @@ fn host_command(start: &Start<'_>) -> Result<Command> {
 fn envoy_command(start: &Start<'_>) -> Result<Command> {
     std::fs::write(
         module(start),
-        output_of(Command::new(start.installed.jetway()?).arg("filter"))?,
+        output_of(Command::new(start.installed.jetway()?).arg("module"))?,
     )?;
 
     let bootstrap = start.folder.join("envoy.yaml");

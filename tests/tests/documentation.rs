@@ -102,7 +102,7 @@ const COMMANDS: &[(&str, How)] = &[
         How::Prints("Origins = https://cockpit.example.com"),
     ),
     ("jetway run -c jetway.yaml", How::Serves("listening on")),
-    ("jetway filter > jetway.wasm", How::Writes("jetway.wasm")),
+    ("jetway module > jetway.wasm", How::Writes("jetway.wasm")),
     (
         "jetway envoy-config -c jetway.yaml --module jetway.wasm > envoy.yaml",
         How::Writes("envoy.yaml"),

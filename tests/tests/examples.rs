@@ -37,7 +37,7 @@ fn validate(installed: &Installed, example: &Path) -> Result<()> {
     let folder = tempfile::Builder::new()
         .prefix("jetway-example-")
         .tempdir()?;
-    let module = output_of(Command::new(installed.jetway()?).arg("filter"))?;
+    let module = output_of(Command::new(installed.jetway()?).arg("module"))?;
     std::fs::write(folder.path().join("jetway.wasm"), module)?;
 
     let text = std::fs::read_to_string(example)?;

@@ -43,7 +43,7 @@ fn it_fits_its_budget() -> Result<()> {
 }
 
 fn module() -> Result<Vec<u8>> {
-    output_of(Command::new(Installed::locate()?.jetway()?).arg("filter"))
+    output_of(Command::new(Installed::locate()?.jetway()?).arg("module"))
 }
 
 /// Returns `MODULE.NAME` of every import.

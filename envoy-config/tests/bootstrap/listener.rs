@@ -122,6 +122,8 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
     assert_eq!(http(&behind)["use_remote_address"], true);
     assert_eq!(http(&behind)["xff_num_trusted_hops"], 2);
     assert_eq!(http(&behind)["preserve_external_request_id"], true);
+    let ids = &http(&behind)["request_id_extension"]["typed_config"];
+    assert_eq!(ids["pack_trace_reason"], false);
     assert_eq!(
         early_removals(&behind),
         [

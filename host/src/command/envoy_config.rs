@@ -14,7 +14,7 @@ pub(crate) struct EnvoyConfigArgs {
     /// Configuration file (YAML or JSON).
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Path at which Envoy finds the module that `jetway filter` writes.
+    /// Path at which Envoy finds the module that `jetway module` writes.
     #[arg(long, value_name = "PATH", default_value = "/etc/jetway/jetway.wasm")]
     module: PathBuf,
 }

@@ -96,7 +96,7 @@ def _start_envoys(lab: Lab) -> dict[str, Proxy]:
     start(ENVOY, port, config.envoy.plain(folder, port, upstream), lab.session, False)
     settings = lab.settings()
     module = folder / "jetway.wasm"
-    module.write_bytes(lab.jetway("filter"))
+    module.write_bytes(lab.jetway("module"))
     text = lab.jetway("envoy-config", "-c", lab.write_jetway(settings), "--module", module).decode()
     start(ENVOY_MODULE, settings.port, config.envoy.with_module(folder, text), lab.session, True)
     port = free_port()

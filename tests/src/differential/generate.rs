@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use super::deployment::Deployment;
 use super::recorder::CASE;
-use super::request::{Conversation, Early, Protocol, Request};
+use super::request::{Conversation, Protocol, Request};
 use super::sessions::Sessions;
 use crate::{APP, Dice, OTHER, WILD};
 
@@ -85,11 +85,8 @@ pub(crate) fn conversation(dice: &mut Dice, case: usize, material: &Material<'_>
     let mut requests: Vec<Request> = (0..count)
         .map(|_| request(dice, material, protocol))
         .collect();
-    for place in 1..requests.len() {
-        // Envoy ends a connection on which more than two answers wait.
-        let is_alone = !requests[place - 1].pipelined && requests[place - 1].early == Early::None;
-        let is_together = protocol == Protocol::Http1 && dice.once_in(6);
-        requests[place].pipelined = is_alone && is_together;
+    for request in requests.iter_mut().skip(1) {
+        request.pipelined = protocol == Protocol::Http1 && dice.once_in(6);
     }
     if protocol == Protocol::Http1 {
         requests.push(last(material));

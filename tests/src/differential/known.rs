@@ -13,10 +13,31 @@ pub use table::KNOWN;
 pub struct Pair<'a> {
     /// What was sent.
     pub request: &'a Request,
+    /// Whether another request was sent together with it.
+    pub is_pipelined: bool,
     /// What the host made of it.
     pub host: &'a Outcome,
     /// What Envoy made of it.
     pub envoy: &'a Outcome,
+}
+
+impl<'a> Pair<'a> {
+    /// The outcomes of each request of a conversation, as far as both connections lasted.
+    pub(crate) fn all(
+        conversation: &'a Conversation,
+        host: &'a [Outcome],
+        envoy: &'a [Outcome],
+    ) -> impl Iterator<Item = Self> {
+        let requests = &conversation.requests;
+        let is_sent_along = |place: usize| requests.get(place).is_some_and(|one| one.pipelined);
+        let outcomes = host.iter().zip(envoy).enumerate();
+        outcomes.map(move |(place, (host, envoy))| Self {
+            request: &requests[place],
+            is_pipelined: is_sent_along(place) || is_sent_along(place + 1),
+            host,
+            envoy,
+        })
+    }
 }
 
 /// How a difference is recognised.
@@ -80,9 +101,9 @@ pub(crate) fn is_explained(pair: &Pair<'_>) -> bool {
     };
     let (host, envoy) = (&reduced(pair.host), &reduced(pair.envoy));
     let reduced = Pair {
-        request,
         host,
         envoy,
+        ..*pair
     };
     let is_fork = |known: &Known| matches!(known.sign, Sign::Fork(_)) && known.explains(&reduced);
     host == envoy || KNOWN.iter().any(is_fork)

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::client::Answer;
 use super::head::{Head, escaped};
 use super::recorder::Recorded;
-use super::request::Request;
+use super::request::{Conversation, Protocol};
 
 /// Fields of one connection, and the time: what they mean is compared by itself.
 const LEFT_OUT: [&str; 4] = ["connection", "keep-alive", "transfer-encoding", "date"];
@@ -50,12 +50,13 @@ pub struct Outcome {
 
 /// The outcomes of the requests of a conversation, as far as the connection lasted.
 pub(crate) fn outcomes(
-    requests: &[Request],
+    conversation: &Conversation,
     answers: &[Answer],
     recorded: &[Recorded],
 ) -> Vec<Outcome> {
+    let requests = &conversation.requests;
     let mut answered: Vec<Answered> = answers.iter().map(Answered::new).collect();
-    if is_end_of_unread(requests, answers) {
+    if is_end_of_unread(conversation, answers) {
         answered.pop();
     }
     let count = answered.len().min(requests.len());
@@ -77,13 +78,15 @@ pub(crate) fn outcomes(
 }
 
 /// Whether the last answer is none but the end that a request before it has brought: a proxy that has answered before it has
-/// read a body may end the connection, and does not announce it.
-fn is_end_of_unread(requests: &[Request], answers: &[Answer]) -> bool {
+/// read a body may end the connection, and does not announce it. Over HTTP/2 an end is that of one stream.
+fn is_end_of_unread(conversation: &Conversation, answers: &[Answer]) -> bool {
     let before = answers
         .len()
         .checked_sub(2)
-        .and_then(|place| requests.get(place));
-    answers.last() == Some(&Answer::End) && before.is_some_and(|request| !request.body.is_empty())
+        .and_then(|place| conversation.requests.get(place));
+    conversation.protocol == Protocol::Http1
+        && answers.last() == Some(&Answer::End)
+        && before.is_some_and(|request| !request.body.is_empty())
 }
 
 impl Answered {

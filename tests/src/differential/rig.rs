@@ -180,17 +180,7 @@ impl Rig {
             let envoy = self
                 .observe(self.envoy.listen, case, (&example, SILENCE))
                 .await?;
-            let outcomes = host.iter().zip(&envoy);
-            let mut pairs =
-                example
-                    .requests
-                    .iter()
-                    .zip(outcomes)
-                    .map(|(request, (host, envoy))| Pair {
-                        request,
-                        host,
-                        envoy,
-                    });
+            let mut pairs = Pair::all(&example, &host, &envoy);
             let differs = pairs.find(|pair| pair.host != pair.envoy);
             if !differs.as_ref().is_some_and(|pair| known.explains(pair)) {
                 let text = differs.map(|pair| describe(&example, &pair)).transpose()?;
@@ -226,7 +216,7 @@ impl Rig {
     ) -> Result<Vec<Outcome>> {
         let answers = converse(&self.dialer, port, conversation, silence).await?;
         let recorded = self.recorder.take(case).await;
-        Ok(outcomes(&conversation.requests, &answers, &recorded))
+        Ok(outcomes(conversation, &answers, &recorded))
     }
 }
 
@@ -236,16 +226,11 @@ fn first_difference(
     host: &[Outcome],
     envoy: &[Outcome],
 ) -> Result<Option<String>> {
-    for (request, (host, envoy)) in conversation.requests.iter().zip(host.iter().zip(envoy)) {
-        let pair = Pair {
-            request,
-            host,
-            envoy,
-        };
-        if host != envoy && !is_explained(&pair) {
+    for pair in Pair::all(conversation, host, envoy) {
+        if pair.host != pair.envoy && !is_explained(&pair) {
             return Ok(Some(describe(conversation, &pair)?));
         }
-        if host.ends || envoy.ends {
+        if pair.host.ends || pair.envoy.ends {
             break;
         }
     }

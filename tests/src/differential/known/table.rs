@@ -87,6 +87,23 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        what: "Requests of HTTP/1.1 that do not wait for the answers to those before (pipelining)",
+        host: "answered one after another",
+        envoy: "the connection ends when more than two answers wait",
+        why: "Envoy's codec has this fixed limit. Browsers do not send requests so.",
+        sign: Sign::Fork(|pair| {
+            let ends = pair.envoy.ends || pair.envoy.answer.status == 0;
+            ends && pair.is_pipelined
+        }),
+        example: |place| {
+            let mut example = place.example(Protocol::Http1, place.public("GET"));
+            let mut along = place.public("GET");
+            along.pipelined = true;
+            example.requests.extend(vec![along; 8]);
+            example
+        },
+    },
+    Known {
         what: "Several lines of one header field, of a request or of an answer",
         host: "passed on as several, except those of `Cookie`, which are joined by `; `, and those of `Accept` and `Authorization`, which are joined by a comma",
         envoy: "those of some fields, such as `Accept`, `Authorization`, `User-Agent` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, and over HTTP/1.1 where the module removes a cookie",
