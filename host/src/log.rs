@@ -57,11 +57,11 @@ pub struct LogArgs {
     log_level: Option<String>,
     /// Format of log lines.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
-    log_format: Format,
+    log_format: LogFormat,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+enum LogFormat {
     /// For people.
     Text,
     /// One JSON object per line.
@@ -135,8 +135,8 @@ where
         // The layer would print them with a macro that panics when standard error fails.
         .log_internal_errors(false);
     match args.log_format {
-        Format::Text => layer.with_ansi(Styles::for_stderr().is_coloured()).boxed(),
-        Format::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Text => layer.with_ansi(Styles::for_stderr().is_coloured()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     }
 }
 

@@ -29,11 +29,11 @@ pub(crate) struct CheckArgs {
     strict: bool,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: CheckFormat,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+enum CheckFormat {
     /// For people: problems and warnings on standard error, the keys and a last line on standard output.
     Text,
     /// One JSON object with `file`, `ok`, `problems`, `warnings` and `keys`.
@@ -46,7 +46,7 @@ impl CheckArgs {
         Self {
             config: file.to_owned(),
             strict: false,
-            format: Format::Text,
+            format: CheckFormat::Text,
         }
     }
 }
@@ -75,14 +75,14 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let name = args.config.display().to_string();
     let verdict = Verdict::of(&name, &inspection, args.strict);
     let printed = match args.format {
-        Format::Text => {
+        CheckFormat::Text => {
             let shown = inspection.render(Styles::for_stderr().is_coloured());
             if !shown.is_empty() {
                 log::print_message(&format!("{shown}\n"));
             }
             super::print(verdict.render_text().as_bytes())
         }
-        Format::Json => super::print(format!("{}\n", verdict.render_json()?).as_bytes()),
+        CheckFormat::Json => super::print(format!("{}\n", verdict.render_json()?).as_bytes()),
     };
     if verdict.is_ok() {
         printed

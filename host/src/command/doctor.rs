@@ -26,11 +26,11 @@ pub(crate) struct DoctorArgs {
     cockpit_conf: PathBuf,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: DoctorFormat,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+enum DoctorFormat {
     /// For people.
     Text,
     /// One JSON object with `file`, `ok` and `findings`.
@@ -43,7 +43,7 @@ impl DoctorArgs {
         Self {
             config: file.to_owned(),
             cockpit_conf: COCKPIT_CONF.into(),
-            format: Format::Text,
+            format: DoctorFormat::Text,
         }
     }
 }
@@ -77,8 +77,8 @@ pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
     }
     let report = Report::new(&name, findings);
     let printed = match args.format {
-        Format::Text => super::print(report.render_text(Styles::for_stdout()).as_bytes()),
-        Format::Json => super::print(format!("{}\n", report.render_json()?).as_bytes()),
+        DoctorFormat::Text => super::print(report.render_text(Styles::for_stdout()).as_bytes()),
+        DoctorFormat::Json => super::print(format!("{}\n", report.render_json()?).as_bytes()),
     };
     if report.is_ok() {
         printed

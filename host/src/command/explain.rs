@@ -75,7 +75,7 @@ pub(crate) struct ExplainArgs {
     client_certificate: Option<PathBuf>,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: ExplainFormat,
     /// The method, for example GET.
     #[arg(value_parser = read_method)]
     method: String,
@@ -90,7 +90,7 @@ const EXAMPLES: &str = "Examples:
       --ip 192.0.2.7 --at 2026-11-24T08:00 POST wiki.example.com/edit --format json";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+enum ExplainFormat {
     /// For people.
     Text,
     /// One JSON object with `route`, `decision` (`allow`, `deny`, `login`), `status`, `reasons` and the policy.
@@ -106,8 +106,8 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<()> {
     let gate = OfflineGate::new(config::load_without_secrets(&args.config)?.config);
     let explanation = gate.explain(&scenario);
     let text = match args.format {
-        Format::Json => serde_json::to_string_pretty(&explanation)?,
-        Format::Text => {
+        ExplainFormat::Json => serde_json::to_string_pretty(&explanation)?,
+        ExplainFormat::Text => {
             let styles = Styles::for_stdout();
             let destination = gate.destination(&explanation);
             let tree = render(&explanation, destination, styles);

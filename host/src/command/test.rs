@@ -35,13 +35,13 @@ pub(crate) struct TestArgs {
     explain: bool,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: TestFormat,
     /// File with the cases.
     cases: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+enum TestFormat {
     /// For people: each failure on a line, and the totals.
     Text,
     /// One JSON object with `passed`, `failed` and `cases`: `name`, `line`, `passed`, and of a failure `message` and
@@ -95,14 +95,14 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<()> {
     let styles = Styles::for_stdout();
     let suite = Suite::open(&args.cases, styles)?;
     let is_passed = match args.format {
-        Format::Text => {
+        TestFormat::Text => {
             let explained = gate.is_some() || args.explain;
             print_text(suite, gate.as_ref(), explained, styles)?
         }
-        Format::Json | Format::Junit => {
+        TestFormat::Json | TestFormat::Junit => {
             let results: Vec<CaseResult> = suite.run(gate.as_ref()).collect();
             let report = match args.format {
-                Format::Junit => junit::render(suite.name(), &results),
+                TestFormat::Junit => junit::render(suite.name(), &results),
                 _ => json::render(&results)?,
             };
             super::print(report.as_bytes())?;

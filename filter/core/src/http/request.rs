@@ -1,5 +1,7 @@
 //! A request, read from its headers in one pass.
 
+mod client;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -12,6 +14,8 @@ use crate::http::path::{canonical, decode, split_query};
 use crate::http::request_line::{check_method, split_authority};
 use crate::refusal::{BadRequest, Refusal};
 use crate::time::Timestamp;
+
+pub(crate) use client::Client;
 
 /// The headers of a request as proxy-wasm provides them, with the pseudo headers `:method`, `:path` and `:authority`.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +75,7 @@ impl<'a> Request<'a> {
 impl<'a> Request<'a> {
     /// Returns what single headers state about the client, even of a malformed request.
     pub(crate) fn client(&self) -> Client<'a> {
-        Client {
-            accept: self.first("accept"),
-            ..Client::default()
-        }
+        Client::accepting(self.first("accept"))
     }
 
     /// Returns the request id.
@@ -184,65 +185,6 @@ pub(crate) struct Parsed<'a> {
     pub(crate) spoofed: bool,
 }
 
-/// The statements of the headers about the kind of client.
-#[derive(Debug, Default)]
-pub(crate) struct Client<'a> {
-    accept: Option<&'a [u8]>,
-    fetch_mode: Option<&'a [u8]>,
-    fetch_dest: Option<&'a [u8]>,
-    fetch_site: Option<&'a [u8]>,
-    fetch_user: Option<&'a [u8]>,
-    requested_with: bool,
-    prefetch: bool,
-}
-
-impl<'a> Client<'a> {
-    fn read_header(&mut self, name: &str, value: &'a [u8]) {
-        match name {
-            "accept" => self.accept = Some(value),
-            "sec-fetch-mode" => self.fetch_mode = Some(value),
-            "sec-fetch-dest" => self.fetch_dest = Some(value),
-            "sec-fetch-site" => self.fetch_site = Some(value),
-            "sec-fetch-user" => self.fetch_user = Some(value),
-            "x-requested-with" => self.requested_with = true,
-            "sec-purpose" | "purpose" | "x-moz" => self.prefetch |= contains(value, b"prefetch"),
-            _ => {}
-        }
-    }
-
-    /// Returns whether the client accepts an HTML page.
-    pub(crate) fn wants_html(&self) -> bool {
-        self.accept
-            .is_some_and(|accept| contains(accept, b"text/html"))
-    }
-
-    /// Returns whether the client accepts JSON explicitly.
-    pub(crate) fn wants_json(&self) -> bool {
-        self.accept
-            .is_some_and(|accept| contains(accept, b"application/json"))
-    }
-
-    /// Returns whether a user may have opened the address in a browser: only then a redirect to the provider helps.
-    fn navigates(&self) -> bool {
-        let document = self.fetch_dest.is_none_or(|dest| dest == b"document");
-        let by_mode = match self.fetch_mode {
-            Some(mode) => mode == b"navigate" && document,
-            None => self.wants_html(),
-        };
-        by_mode && !self.requested_with && !self.prefetch
-    }
-
-    /// Returns whether a browser opens a page: only browsers send `Sec-Fetch-Mode` (Fetch Metadata).
-    pub(crate) fn is_browser(&self) -> bool {
-        self.fetch_mode == Some(b"navigate")
-    }
-
-    /// Returns whether a page of the same origin caused the request, if the browser states it.
-    pub(crate) fn is_same_site(&self) -> Option<bool> {
-        self.fetch_site.map(|site| site == b"same-origin")
-    }
-}
-
 impl<'a> Parsed<'a> {
     /// Reads the headers in one pass.
     ///
@@ -332,7 +274,7 @@ impl<'a> Parsed<'a> {
     /// Returns whether a user has opened the address, by a click or by typing it. A page whose script opens it does not count
     /// (Fetch Metadata, `Sec-Fetch-User`).
     pub(crate) fn is_opened_by_user(&self) -> bool {
-        self.is_navigation() && self.client.fetch_user == Some(b"?1")
+        self.is_navigation() && self.client.is_user_activated()
     }
 
     /// Returns whether a browser sends a form in place of a page, so that the user sees the reply.
@@ -465,184 +407,5 @@ fn readable_id(value: &[u8]) -> Option<&str> {
         .filter(|_| value.len() <= 64 && value.iter().all(fit))
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window.eq_ignore_ascii_case(needle))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::forwarded::read_address;
-
-    fn headers(extra: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
-        let base: [(&str, &[u8]); 3] = [
-            (":method", b"GET"),
-            (":path", b"/a?b"),
-            (":authority", b"App.test:8443"),
-        ];
-        base.iter()
-            .chain(extra)
-            .map(|(name, value)| ((*name).to_owned(), value.to_vec()))
-            .collect()
-    }
-
-    fn read(headers: &[(String, Vec<u8>)]) -> Result<Parsed<'_>, Refusal> {
-        Parsed::read(
-            &Request::new(headers),
-            &KnownNames {
-                reserved: Rc::new(Reserved::new(std::iter::empty())),
-                cookies: CookieNames::new("__Host-jetway"),
-            },
-        )
-    }
-
-    fn refusal(headers: &[(String, Vec<u8>)]) -> Option<Refusal> {
-        read(headers).err()
-    }
-
-    #[test]
-    fn addresses_of_clients() {
-        for (text, address) in [
-            ("192.0.2.1:4711", Some("192.0.2.1")),
-            ("192.0.2.1", Some("192.0.2.1")),
-            ("[2001:db8::1]:0", Some("2001:db8::1")),
-            ("2001:db8::1", Some("2001:db8::1")),
-            ("[::ffff:192.0.2.1]:1", Some("::ffff:192.0.2.1")),
-            ("", None),
-            ("192.0.2.1:", None),
-            ("192.0.2.1:99999", None),
-            ("app.test:80", None),
-            ("/run/socket", None),
-        ] {
-            let expected = address.map(|address| address.parse().unwrap());
-            assert_eq!(read_address(text.as_bytes()), expected, "{text}");
-        }
-        assert_eq!(read_address(b"\xff"), None);
-    }
-
-    #[test]
-    fn one_pass_finds_everything() {
-        let headers = headers(&[
-            ("cookie", b"a=\xff"),
-            ("cookie", b"b=c"),
-            ("x-pomerium-claim-email", b"evil"),
-        ]);
-        let parsed = read(&headers).unwrap();
-        assert_eq!(
-            parsed.authority,
-            Authority {
-                host: "app.test".into(),
-                port: Some(8443)
-            }
-        );
-        assert_eq!((parsed.path(), parsed.query()), ("/a", "b"));
-        assert_eq!(parsed.cookies().len(), 2);
-        assert!(parsed.spoofed && !parsed.rewritten);
-    }
-
-    #[test]
-    fn hosts_without_one_meaning_are_refused() {
-        for host in [
-            "", "a,b", "user@a", "a:0", "a:99999", "a:+1", "a b", "a\0", "a:", "\u{e9}",
-        ] {
-            let mut headers = headers(&[]);
-            headers[2].1 = host.as_bytes().to_vec();
-            assert_eq!(
-                refusal(&headers),
-                Some(Refusal::BadRequest(BadRequest::Host)),
-                "{host:?}"
-            );
-        }
-        assert!(refusal(&headers(&[("host", b"evil.test")])).is_some());
-        assert!(refusal(&headers(&[(":authority", b"app.test:8443")])).is_some());
-        assert!(refusal(&headers(&[("host", b"app.test:8443")])).is_none());
-    }
-
-    #[test]
-    fn methods() {
-        for (method, expected) in [
-            ("TRACE", Some(Refusal::MethodNotAllowed)),
-            ("CONNECT", Some(Refusal::MethodNotAllowed)),
-            ("get", Some(Refusal::BadRequest(BadRequest::Method))),
-            ("", Some(Refusal::BadRequest(BadRequest::Method))),
-            ("PROPFIND", None),
-        ] {
-            let mut headers = headers(&[]);
-            headers[0].1 = method.as_bytes().to_vec();
-            assert_eq!(refusal(&headers), expected, "{method}");
-        }
-    }
-
-    /// H-23
-    #[test]
-    fn only_the_body_can_be_expected() {
-        for good in ["100-continue", "100-Continue"] {
-            assert_eq!(refusal(&headers(&[("expect", good.as_bytes())])), None);
-        }
-        for bad in ["", "other", "y 100-continue", "100-continue, 100-continue"] {
-            let bad = headers(&[("expect", bad.as_bytes())]);
-            assert_eq!(refusal(&bad), Some(Refusal::Expectation), "{bad:?}");
-        }
-        let twice = headers(&[("expect", b"100-continue"), ("expect", b"100-continue")]);
-        assert_eq!(refusal(&twice), Some(Refusal::Expectation));
-    }
-
-    #[test]
-    fn a_query_needs_a_content_type() {
-        let mut headers = headers(&[]);
-        headers[0].1 = b"QUERY".to_vec();
-        assert_eq!(
-            refusal(&headers),
-            Some(Refusal::BadRequest(BadRequest::QueryType))
-        );
-        headers.push(("content-type".to_owned(), b"application/sql".to_vec()));
-        assert_eq!(refusal(&headers), None);
-    }
-
-    #[test]
-    fn only_browsers_submit_forms() {
-        let submits = |method: &str, extra: &[(&str, &[u8])]| {
-            let mut headers = headers(extra);
-            headers[0].1 = method.as_bytes().to_vec();
-            read(&headers).unwrap().is_form_submission()
-        };
-        let html: (&str, &[u8]) = ("accept", b"text/html,*/*;q=0.8");
-        let mode: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
-        assert!(submits("POST", &[html]));
-        assert!(submits("POST", &[html, mode]));
-        assert!(!submits("GET", &[html, mode]));
-        assert!(!submits("PUT", &[html, mode]));
-        assert!(!submits("POST", &[mode]));
-        assert!(!submits("POST", &[html, ("sec-fetch-mode", b"cors")]));
-        assert!(!submits("POST", &[html, ("x-requested-with", b"fetch")]));
-        assert!(!submits(
-            "POST",
-            &[html, mode, ("sec-fetch-dest", b"iframe")]
-        ));
-    }
-
-    #[test]
-    fn only_browsers_navigate() {
-        let navigates = |extra: &[(&str, &[u8])]| {
-            let headers = headers(extra);
-            read(&headers).unwrap().is_navigation()
-        };
-        let html: (&str, &[u8]) = ("accept", b"text/html,*/*;q=0.8");
-        let mode: (&str, &[u8]) = ("sec-fetch-mode", b"navigate");
-        assert!(navigates(&[html]));
-        assert!(navigates(&[mode, ("sec-fetch-dest", b"document")]));
-        assert!(!navigates(&[]));
-        assert!(!navigates(&[("accept", b"*/*")]));
-        assert!(!navigates(&[html, ("sec-fetch-mode", b"cors")]));
-        assert!(!navigates(&[html, mode, ("sec-fetch-dest", b"iframe")]));
-        assert!(!navigates(&[html, ("x-requested-with", b"XMLHttpRequest")]));
-        assert!(!navigates(&[html, ("upgrade", b"websocket")]));
-        assert!(!navigates(&[
-            html,
-            mode,
-            ("sec-purpose", b"prefetch;prerender")
-        ]));
-    }
-}
+mod tests;

@@ -16,13 +16,13 @@ const LIFETIME: u64 = 120;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A form that is being written.
-pub(super) type Form = form_urlencoded::Serializer<'static, String>;
+pub(super) type FormFields = form_urlencoded::Serializer<'static, String>;
 
 /// Adds the client's authentication to a form, and returns the value of the `Authorization` header when the
 /// authentication belongs there instead. `None` without randomness.
 pub(super) fn authenticate(
     client: OAuthClient<'_>,
-    form: &mut Form,
+    form: &mut FormFields,
     env: &mut Env<'_>,
 ) -> Option<Option<String>> {
     let settings = client.settings;
@@ -105,7 +105,7 @@ mod tests {
             settings: &settings,
             discovered: &discovered,
         };
-        let mut form = Form::new(String::new());
+        let mut form = FormFields::new(String::new());
         let header = authenticate(client, &mut form, &mut Fixture::new().env()).unwrap();
         let form = form.finish();
         let fields = form_urlencoded::parse(form.as_bytes())

@@ -37,14 +37,14 @@ pub fn is_accepted_algorithm(name: &str) -> bool {
 /// The usable keys of a provider.
 #[derive(Debug, Default)]
 pub struct KeySet {
-    keys: Vec<Key>,
+    keys: Vec<ProviderKey>,
     /// Whether the set publishes the secret half of a key.
     shows_secrets: bool,
 }
 
 /// One public key.
 #[derive(Debug)]
-pub struct Key {
+pub struct ProviderKey {
     id: Option<String>,
     public: PublicKey,
 }
@@ -116,9 +116,10 @@ impl KeySet {
         }
         let shows_secrets = listed.iter().any(has_secret_half);
         let public = listed.iter().filter(|jwk| !has_secret_half(jwk));
-        let keys: Vec<Key> = public.filter_map(Key::read).collect();
+        let keys: Vec<ProviderKey> = public.filter_map(ProviderKey::read).collect();
         for (place, key) in keys.iter().enumerate() {
-            let is_twin = |other: &Key| other.id == key.id && other.algorithm() == key.algorithm();
+            let is_twin =
+                |other: &ProviderKey| other.id == key.id && other.algorithm() == key.algorithm();
             if key.id.is_some() && keys.iter().skip(place + 1).any(is_twin) {
                 return Err(BadKeySet::RepeatedId);
             }
@@ -165,7 +166,7 @@ impl KeySet {
         options: &VerificationOptions,
     ) -> Result<(), SignatureProblem> {
         let id = parts.key_id.as_deref();
-        let mut tried: Vec<&Key> = self.candidates(&parts.algorithm, id).collect();
+        let mut tried: Vec<&ProviderKey> = self.candidates(&parts.algorithm, id).collect();
         if tried.is_empty() {
             return Err(SignatureProblem::UnknownKey);
         }
@@ -176,7 +177,7 @@ impl KeySet {
         if tried.is_empty() {
             return Err(SignatureProblem::TooManyKeys);
         }
-        let has_signed = |key: &Key| key.verify(token, options.clone()).is_ok();
+        let has_signed = |key: &ProviderKey| key.verify(token, options.clone()).is_ok();
         if tried.into_iter().any(has_signed) {
             Ok(())
         } else {
@@ -186,7 +187,7 @@ impl KeySet {
 
     /// Returns the algorithm and the id of each key, in one string for the log.
     pub(crate) fn describe_keys(&self) -> String {
-        let describe_key = |key: &Key| match &key.id {
+        let describe_key = |key: &ProviderKey| match &key.id {
             Some(id) => format!("{}:{id}", key.algorithm()),
             None => key.algorithm().to_owned(),
         };
@@ -199,7 +200,7 @@ impl KeySet {
         &'k self,
         algorithm: &'k str,
         id: Option<&'k str>,
-    ) -> impl Iterator<Item = &'k Key> {
+    ) -> impl Iterator<Item = &'k ProviderKey> {
         self.keys.iter().filter(move |key| {
             let is_named = match (id, key.id.as_deref()) {
                 (Some(wanted), Some(id)) => wanted == id,
@@ -210,7 +211,7 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl ProviderKey {
     fn read(jwk: &Value) -> Option<Self> {
         let string = |name: &str| jwk.get(name).and_then(Value::as_str);
         if string("use").is_some_and(|purpose| purpose != "sig") || !can_verify(jwk) {

@@ -7,7 +7,7 @@ use crate::env::Env;
 use crate::limits::CALL_TIMEOUT_MS;
 use crate::oidc::attempt::Attempt;
 use crate::oidc::call::{ProviderCall, ProviderReply};
-use crate::oidc::client_auth::{Form, authenticate};
+use crate::oidc::client_auth::{FormFields, authenticate};
 use crate::oidc::metadata::{Discovered, Endpoint};
 
 /// Longest access token that is used for UserInfo.
@@ -94,7 +94,7 @@ impl OAuthClient<'_> {
     /// Builds the call that redeems a code. `None` without randomness.
     #[must_use]
     pub fn redeem(self, grant: &CodeGrant<'_>, env: &mut Env<'_>) -> Option<ProviderCall> {
-        let mut form = Form::new(String::new());
+        let mut form = FormFields::new(String::new());
         form.append_pair("grant_type", "authorization_code")
             .append_pair("code", grant.code)
             .append_pair("redirect_uri", grant.redirect_uri)
@@ -105,7 +105,7 @@ impl OAuthClient<'_> {
     /// Builds the call that redeems a refresh token. `None` without randomness.
     #[must_use]
     pub fn refresh(self, refresh_token: &str, env: &mut Env<'_>) -> Option<ProviderCall> {
-        let mut form = Form::new(String::new());
+        let mut form = FormFields::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", refresh_token);
         self.post(&self.discovered.token_endpoint, form, env)
@@ -116,7 +116,7 @@ impl OAuthClient<'_> {
     #[must_use]
     pub fn revoke(self, refresh_token: &str, env: &mut Env<'_>) -> Option<ProviderCall> {
         let endpoint = self.discovered.revocation_endpoint.as_ref()?;
-        let mut form = Form::new(String::new());
+        let mut form = FormFields::new(String::new());
         form.append_pair("token", refresh_token)
             .append_pair("token_type_hint", "refresh_token");
         let mut call = self.post(endpoint, form, env)?;
@@ -125,7 +125,12 @@ impl OAuthClient<'_> {
     }
 
     /// Builds a call with a form that authenticates the client. `None` without randomness.
-    fn post(self, endpoint: &Endpoint, mut form: Form, env: &mut Env<'_>) -> Option<ProviderCall> {
+    fn post(
+        self,
+        endpoint: &Endpoint,
+        mut form: FormFields,
+        env: &mut Env<'_>,
+    ) -> Option<ProviderCall> {
         let mut headers = vec![
             (
                 "content-type",

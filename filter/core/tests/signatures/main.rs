@@ -26,7 +26,7 @@ fn is_signed_by(keys: &[u8], token: &str) -> bool {
     let Ok(parts) = Compact::read(token) else {
         return false;
     };
-    let verdict = |key: &jetway_core::oidc::keys::Key| {
+    let verdict = |key: &jetway_core::oidc::keys::ProviderKey| {
         // Before the examples' ends.
         let options = VerificationOptions {
             artificial_time: Some(UnixTimeStamp::from_secs(1_300_000_000)),

@@ -13,7 +13,7 @@ pub(super) struct Verdict<'i> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonVerdict<'a> {
     file: &'a str,
     ok: bool,
     problems: Vec<JsonFinding<'a>>,
@@ -73,7 +73,7 @@ impl<'i> Verdict<'i> {
     pub(super) fn render_json(&self) -> serde_json::Result<String> {
         let (problems, warnings) = self.inspection.to_json();
         let usage = self.inspection.usage();
-        serde_json::to_string_pretty(&Answer {
+        serde_json::to_string_pretty(&JsonVerdict {
             file: self.file,
             ok: self.is_ok(),
             problems,

@@ -26,7 +26,7 @@ pub(super) struct Expectation {
 
 /// The actual decision.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer<'a> {
+pub(super) enum ActualDecision<'a> {
     /// The case's own policy is invalid, for this reason.
     Invalid(&'a str),
     /// A decision.
@@ -81,11 +81,11 @@ impl Expectation {
     }
 
     /// Returns each difference: `expected deny, got allow`.
-    pub(super) fn differences(&self, answer: Answer<'_>) -> Vec<String> {
+    pub(super) fn differences(&self, answer: ActualDecision<'_>) -> Vec<String> {
         let explanation = match answer {
-            Answer::Explained(explanation) => explanation,
-            Answer::Invalid(_) if self.decision == Some(INVALID) => return Vec::new(),
-            Answer::Invalid(why) => {
+            ActualDecision::Explained(explanation) => explanation,
+            ActualDecision::Invalid(_) if self.decision == Some(INVALID) => return Vec::new(),
+            ActualDecision::Invalid(why) => {
                 let expected = self.decision.unwrap_or("a decision");
                 return vec![format!("expected {expected}, got {INVALID}: {why}")];
             }
@@ -212,7 +212,8 @@ mod tests {
             json!({"reasons": ["reject"]}),
             json!({"reasons": "reject", "decision": "deny", "route": "wiki", "status": 403}),
         ] {
-            let differences = expectation(value.clone()).differences(Answer::Explained(&refusal));
+            let differences =
+                expectation(value.clone()).differences(ActualDecision::Explained(&refusal));
             assert_eq!(differences, [""; 0], "{value}");
         }
     }
@@ -223,7 +224,7 @@ mod tests {
             json!({"decision": "login", "status": 303, "route": null, "reasons": ["a", "b"]}),
         );
         assert_eq!(
-            expected.differences(Answer::Explained(&refusal())),
+            expected.differences(ActualDecision::Explained(&refusal())),
             [
                 "expected login, got deny",
                 "expected status 303, got 403",
@@ -232,7 +233,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            expected.differences(Answer::Invalid("it is empty")),
+            expected.differences(ActualDecision::Invalid("it is empty")),
             ["expected login, got invalid: it is empty"]
         );
     }
@@ -240,9 +241,9 @@ mod tests {
     #[test]
     fn an_invalid_policy_can_be_expected() {
         let expected = expectation(json!("invalid"));
-        assert_eq!(expected.differences(Answer::Invalid("")), [""; 0]);
+        assert_eq!(expected.differences(ActualDecision::Invalid("")), [""; 0]);
         assert_eq!(
-            expected.differences(Answer::Explained(&refusal())),
+            expected.differences(ActualDecision::Explained(&refusal())),
             ["expected invalid, got deny"]
         );
     }

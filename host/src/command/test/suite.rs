@@ -8,7 +8,7 @@ use jetway_core::explain::Explanation;
 use serde_json::Value;
 
 use super::case::{Case, CasePolicy};
-use super::expectation::Answer;
+use super::expectation::ActualDecision;
 use super::fields::Findings;
 use super::policy_case;
 use crate::command::explain::{OfflineGate, is_subject_needed};
@@ -226,8 +226,8 @@ fn judge(case: &Case<'_>) -> Option<Failure> {
         (explanation, destination)
     });
     let answer = match &told {
-        Ok((explanation, _)) => Answer::Explained(explanation),
-        Err(why) => Answer::Invalid(why),
+        Ok((explanation, _)) => ActualDecision::Explained(explanation),
+        Err(why) => ActualDecision::Invalid(why),
     };
     let mut differences = case.expect.differences(answer);
     if let Ok((explanation, _)) = &told

@@ -33,7 +33,7 @@ const LANGUAGE: &[u8] = b"CockpitLang";
 const MARK: &[u8] = b"cockpit";
 
 /// A key; never printed.
-type Key = Zeroizing<[u8; KEY]>;
+type CookieKey = Zeroizing<[u8; KEY]>;
 
 /// The deployment's keys for tags, the newest first.
 pub(in crate::gate) struct Binder {
@@ -43,7 +43,7 @@ pub(in crate::gate) struct Binder {
 /// The keys for the cookies of one session on one host, the newest first.
 #[derive(Clone)]
 pub struct Binding {
-    keys: Vec<Key>,
+    keys: Vec<CookieKey>,
     /// Whether the request is a login, whose response may set a session cookie.
     of_login: bool,
 }
@@ -132,7 +132,8 @@ impl Binding {
         let bare = bare.strip_suffix(&[SEPARATOR])?;
         let (name, value) = split_pair(bare)?;
         let tag: [u8; TAG] = URL_SAFE_NO_PAD.decode(tag).ok()?.try_into().ok()?;
-        let is_valid = |key: &Key| is_equal_in_constant_time(&compute_tag(key, name, value), &tag);
+        let is_valid =
+            |key: &CookieKey| is_equal_in_constant_time(&compute_tag(key, name, value), &tag);
         (is_session_cookie(name) && self.keys.iter().any(is_valid)).then_some(bare)
     }
 
@@ -202,7 +203,7 @@ impl std::fmt::Debug for Binding {
     }
 }
 
-fn expand_key(ring: &Hkdf<Sha256>, info: &[&[u8]]) -> Key {
+fn expand_key(ring: &Hkdf<Sha256>, info: &[&[u8]]) -> CookieKey {
     let mut key = Zeroizing::new([0; KEY]);
     // HKDF refuses only outputs above 255 hash lengths.
     if ring.expand_multi_info(info, key.as_mut_slice()).is_err() {
@@ -212,7 +213,7 @@ fn expand_key(ring: &Hkdf<Sha256>, info: &[&[u8]]) -> Key {
 }
 
 /// Computes the tag of a cookie. No cookie name contains `=`, so that the joint string is unambiguous.
-fn compute_tag(key: &Key, name: &[u8], value: &[u8]) -> [u8; TAG] {
+fn compute_tag(key: &CookieKey, name: &[u8], value: &[u8]) -> [u8; TAG] {
     let mut tag = [0; TAG];
     let ring = Hkdf::<Sha256>::from_prk(key.as_slice());
     if ring.is_ok_and(|ring| {
