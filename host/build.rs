@@ -47,7 +47,7 @@ fn print_version() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the commit of the checkout. Cargo does not run this program again after each commit, which would build the host anew
+/// Returns the commit of the checkout. Cargo does not run this program again after each commit, which would build the host again
 /// without a change of its sources: between two builds from scratch, the version can name an earlier commit.
 fn find_commit() -> Option<String> {
     let host = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);

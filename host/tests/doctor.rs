@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-/// A port of loopback that nobody listens on at the moment.
+/// A port of loopback on which no program listens at the moment.
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -188,7 +188,7 @@ async fn groups_that_do_not_fit_are_named(scene: &mut Scene) -> Result<()> {
     let log = proxy.process.log();
     assert!(log.contains("incomplete claims"), "{log}");
 
-    // What policies name is never dropped.
+    // Values that policies name are never dropped.
     let claims = json!({"name": "Bob", "groups": many(&["ops", "contractors"])});
     scene.provider.set_user(BOB, &claims).await?;
     let mut bob = scene.user_agent();

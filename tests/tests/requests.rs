@@ -300,7 +300,7 @@ async fn requests_that_once_differed_have_one_answer(scene: &mut Scene) -> Resul
     Ok(())
 }
 
-/// What health checks ask for by an address or by any name.
+/// The paths that health checks ask for by an address or by any name.
 async fn own_endpoints_answer_for_every_name(scene: &mut Scene) -> Result<()> {
     let upstream = Upstream::start("app").await?;
     let (_proxy, alice, url) = signed_in(scene, &upstream).await?;

@@ -133,7 +133,7 @@ fn forwarding_headers_of_a_client_count_behind_trusted_proxies_only() {
             "proxy-authorization",
             "x-forwarded-proto"
         ],
-        "whoever connects by TLS uses https"
+        "a client that connects by TLS uses https"
     );
     file["insecure_server"] = json!(true);
     assert_eq!(

@@ -104,7 +104,7 @@ fn owned((name, value): (&str, &str)) -> (String, Vec<u8>) {
     (name.to_owned(), value.as_bytes().to_vec())
 }
 
-/// What every request of a browser has, and what the host adds.
+/// The fields of every request of a browser, and those that the host adds.
 const BROWSER: [(&str, &str); 11] = [
     (":method", "GET"),
     (":scheme", "https"),
@@ -122,7 +122,7 @@ const BROWSER: [(&str, &str); 11] = [
     ("x-forwarded-proto", "https"),
 ];
 
-/// What browsers, scripts and proxies in front send beside that.
+/// Further fields that browsers, scripts and proxies in front send.
 const FURTHER: [(&str, &str); 14] = [
     ("referer", "https://app.test/dashboard/"),
     ("sec-fetch-dest", "empty"),

@@ -1,4 +1,4 @@
-//! What the recorder can answer.
+//! The answers of the recorder.
 
 use super::head::Head;
 use super::recorder::ANSWER;
@@ -129,7 +129,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ANSWERS.iter().map(|(name, ..)| *name)
 }
 
-/// What the recorder answers to a request.
+/// The recorder's answer to a request.
 pub(crate) fn answer_to(head: &Head) -> Prepared {
     let wanted = head.values(ANSWER).next().unwrap_or_default();
     // An answer to HEAD ends with its head.

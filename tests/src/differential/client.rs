@@ -18,7 +18,7 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 /// The same for a conversation that is held again because something differs: a busy machine may be slow.
 pub(crate) const LONG_SILENCE: Duration = Duration::from_secs(15);
 
-/// What came back for a request.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A whole answer.
@@ -122,7 +122,7 @@ impl Http1 {
         self.answers.push(Answer::Whole { head, body });
     }
 
-    /// What comes although every request is answered: the last request of a conversation asks for the end of the connection.
+    /// Reads an answer that comes although every request is answered: the last request of a conversation asks for the end of the connection.
     async fn read_extra(&mut self) {
         let closes = matches!(self.answers.last(), Some(Answer::Whole { .. }));
         if closes && (!self.buffer.is_empty() || matches!(self.receive().await, Received::Bytes)) {
@@ -199,7 +199,7 @@ impl Http1 {
     }
 }
 
-/// What a read came to.
+/// The result of a read.
 pub(super) enum Received {
     /// More bytes.
     Bytes,

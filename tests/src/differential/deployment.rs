@@ -26,7 +26,7 @@ const KEYS: &[&str] = &[
     "jwt_issuer_format: uri",
 ];
 
-/// Who may use a route.
+/// The users of a route.
 const POLICIES: &[&str] = &[
     "- allow: {or: [accept: true]}",
     "- allow: {or: [accept: true]}",
@@ -141,6 +141,6 @@ fn route(dice: &mut Dice, host: &str, upstream: &str) -> Route {
     route
 }
 
-/// Who signs in, and at which hosts.
+/// The users that sign in, and the hosts at which they do.
 pub(crate) const SESSIONS: &[(&str, &str)] =
     &[(APP, ALICE), (APP, BOB), (OTHER, ALICE), (WILD, ALICE)];

@@ -23,7 +23,7 @@ const SOURCES: [Ipv4Addr; 3] = [
 /// The PROXY protocol header of a client that is like others.
 const ORDINARY_CLIENT: &str = "PROXY TCP4 203.0.113.9 192.0.2.1 40000 443\r\n";
 
-/// What conversations are made of.
+/// The material of conversations.
 pub(crate) struct Material<'a> {
     pub(crate) deployment: &'a Deployment,
     /// The port in the public addresses.

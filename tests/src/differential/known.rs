@@ -11,13 +11,13 @@ pub use table::KNOWN;
 
 /// Both proxies' outcomes of one request.
 pub struct Pair<'a> {
-    /// What was sent.
+    /// The request that was sent.
     pub request: &'a Request,
     /// Whether another request was sent together with it.
     pub is_pipelined: bool,
-    /// What the host made of it.
+    /// The host's outcome.
     pub host: &'a Outcome,
-    /// What Envoy made of it.
+    /// Envoy's outcome.
     pub envoy: &'a Outcome,
 }
 
@@ -50,13 +50,13 @@ pub(crate) enum Sign {
 
 /// A difference and its reason.
 pub struct Known {
-    /// What is sent.
+    /// The requests that it is about.
     pub what: &'static str,
-    /// What the host does.
+    /// The host's behaviour.
     pub host: &'static str,
-    /// What Envoy does.
+    /// Envoy's behaviour.
     pub envoy: &'static str,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
     pub(crate) sign: Sign,
     /// A conversation of which one request shows it, and no other differs before.

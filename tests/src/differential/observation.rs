@@ -1,4 +1,4 @@
-//! What a proxy has made of each request, without what differs every time.
+//! The outcome of each request at a proxy, without the parts that differ every time.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -31,18 +31,18 @@ pub struct Forwarded {
     pub fields: Vec<(String, String)>,
     /// The body, without its framing.
     pub body: String,
-    /// What came through the tunnel.
+    /// The bytes that came through the tunnel.
     pub tunnelled: String,
 }
 
-/// What one proxy made of one request.
+/// The outcome of one request at one proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The answer.
     pub answer: Answered,
-    /// What came behind it although every request was answered, or through the tunnel that it opened.
+    /// The answers that came behind it although every request was answered, or through the tunnel that it opened.
     pub more: Vec<Answered>,
-    /// What the upstream got.
+    /// The requests that the upstream got.
     pub forwarded: Vec<Forwarded>,
     /// Whether the connection ended before the next request was answered.
     pub ends: bool,

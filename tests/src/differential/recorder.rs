@@ -28,7 +28,7 @@ pub(crate) struct Recorded {
     pub head: Head,
     /// The body without its chunks.
     pub body: Vec<u8>,
-    /// What came through a tunnel behind the request.
+    /// The bytes that came through a tunnel behind the request.
     pub tunnelled: Vec<u8>,
 }
 

@@ -18,7 +18,7 @@ pub enum Protocol {
 /// Several requests on one connection.
 #[derive(Clone, Debug)]
 pub struct Conversation {
-    /// What is spoken.
+    /// The protocol.
     pub protocol: Protocol,
     /// The name that TLS asks for.
     pub server_name: &'static str,
@@ -30,7 +30,7 @@ pub struct Conversation {
     pub requests: Vec<Request>,
 }
 
-/// What comes with a handshake; not sent over HTTP/2.
+/// Bytes behind a handshake; not sent over HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Early {
     /// Nothing.
@@ -46,7 +46,7 @@ pub enum Early {
 pub struct Request {
     /// The method.
     pub method: String,
-    /// What follows the method.
+    /// The target, which follows the method.
     pub target: String,
     /// `HTTP/1.1`, usually; not sent over HTTP/2.
     pub version: &'static str,
@@ -56,9 +56,9 @@ pub struct Request {
     pub fields: Vec<(String, Vec<u8>)>,
     /// Whole lines behind the fields, without line ends; not sent over HTTP/2.
     pub lines: Vec<Vec<u8>>,
-    /// What ends each line of the head.
+    /// The end of each line of the head.
     pub line_end: &'static str,
-    /// What comes before the request line.
+    /// The bytes before the request line.
     pub leading: &'static str,
     /// Lines that say how long the body is; not sent over HTTP/2.
     pub framing: Vec<String>,
@@ -66,7 +66,7 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Fields behind the body; not sent over HTTP/1.1, where they are part of the body.
     pub trailers: &'static [(&'static str, &'static str)],
-    /// What a client sends behind a handshake without waiting for its answer.
+    /// The bytes that a client sends behind a handshake without waiting for its answer.
     pub early: Early,
     /// Sent after a 101.
     pub tunnelled: Vec<u8>,
@@ -165,7 +165,7 @@ impl Request {
         bytes
     }
 
-    /// What is sent behind the request without waiting for its answer.
+    /// The bytes that are sent behind the request without waiting for its answer.
     pub(crate) fn early_bytes(&self) -> Vec<u8> {
         match self.early {
             Early::None => Vec::new(),

@@ -9,7 +9,7 @@ use crate::{ALICE, APP, Proxy, Scene, UserAgent};
 /// An API client's address, at which no program listens.
 const PROGRAM: &str = "http://localhost:1/done";
 
-/// What requests can bring of sessions.
+/// The cookies and tokens of sessions that requests can bring.
 pub(crate) struct Sessions {
     /// Values of `Cookie` by host: sessions that hold, and some that do not.
     pub(crate) cookies: Vec<(&'static str, String)>,

@@ -3,7 +3,7 @@
 //! A route's host redirects the browser to the sign-in host with a sealed request, which only this deployment can make or
 //! read. The sign-in host answers with a ticket for that host. The ticket is sealed too, expires after a minute, and is
 //! valid only in the browser whose cookie has the secret of the attempt that the request was made for. An address that
-//! somebody else sees is therefore of no use to them.
+//! another user sees is therefore of no use to them.
 
 use std::rc::Rc;
 

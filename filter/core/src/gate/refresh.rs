@@ -212,7 +212,7 @@ impl Sessions {
         let (outcome, event) = match end {
             RefreshEnd::Refreshed(session) => match self.share(&session, env) {
                 Some(shared) => (Some(shared), "session refreshed".to_owned()),
-                // What the provider says now would not count, and the refresh token that it gave would be lost.
+                // The provider's answer would not count now, and the refresh token that it gave would be lost.
                 None => (
                     Some(RefreshOutcome::Ended(before.generation())),
                     format!("session ended: {TOO_LARGE}"),

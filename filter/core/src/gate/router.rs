@@ -23,7 +23,7 @@ pub(super) struct Router {
     certificates: CertificateReader,
 }
 
-/// Where a request leads, whoever sends it.
+/// The route of a request, which does not depend on its user.
 #[derive(Debug)]
 pub(super) enum Destination<'g> {
     /// To an endpoint of the proxy itself.

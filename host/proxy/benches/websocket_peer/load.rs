@@ -13,7 +13,7 @@ use crate::{frame, handshake};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// What to send, and where.
+/// The messages to send, and their address.
 pub(crate) struct Load {
     pub(crate) port: u16,
     pub(crate) host: String,

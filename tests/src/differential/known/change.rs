@@ -1,4 +1,4 @@
-//! What an outcome is without a difference that is known.
+//! Outcomes without a difference that is known.
 
 use super::super::observation::{Answered, Forwarded, Outcome};
 use super::super::request::Request;

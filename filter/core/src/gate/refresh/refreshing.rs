@@ -40,7 +40,7 @@ pub enum Progress {
 #[derive(Debug)]
 pub(crate) struct RefreshFailure {
     reason: &'static str,
-    /// What was expected and received, as for a failed sign-in: one line without secrets, empty when the reason says
+    /// The expected and the received values, as for a failed sign-in: one line without secrets, empty when the reason says
     /// everything.
     cause: String,
 }

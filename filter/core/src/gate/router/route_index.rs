@@ -63,7 +63,7 @@ impl RouteIndex {
     }
 
     /// Whether a route's address is meant by this host and port. An address without a port is that of `https`, and of the
-    /// listener for browsers that come to it directly: on any other port of the host somebody else may listen.
+    /// listener for browsers that come to it directly: on any other port of the host another program may listen.
     pub(super) fn serves(&self, from: &From, host: &str, port: u16) -> bool {
         let is_own = match from.port {
             Some(own) => port == own,
