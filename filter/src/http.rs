@@ -70,11 +70,12 @@ impl HttpContext for Http {
         if let Some(plugin) = &self.plugin
             && let StreamState::Forwarded(forwarded, request) = &*self.stream.state.borrow()
         {
-            if let Some(mut refusal) = refuse_status(&response_status(), forwarded.switches) {
+            let response = ResponseHeaders::read(&plugin.gate, forwarded);
+            if let Some(mut refusal) = refuse_status(&response.status, forwarded.switches) {
                 refusal.account = plugin.account_of(self.stream.id);
                 return answer(plugin, &refusal, || request.clone());
             }
-            if edit_response(&plugin.gate, forwarded).withheld_cookie {
+            if edit_response(&plugin.gate, forwarded, &response).withheld_cookie {
                 let account = plugin.account_of(self.stream.id);
                 let event = "the upstream set a cookie that is reserved; it was removed";
                 log::warn!("{}", describe_event(event, account.as_deref(), request));
@@ -109,10 +110,32 @@ impl HttpContext for Http {
     }
 }
 
-/// Returns the status of the response; empty if it has none.
-fn response_status() -> Vec<u8> {
-    let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status");
-    status.ok().flatten().unwrap_or_default()
+/// What the module reads of a response: its status, and all headers if its edits depend on them.
+struct ResponseHeaders {
+    /// The status; empty if the response has none.
+    status: Vec<u8>,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl ResponseHeaders {
+    /// Reads all headers, the status among them, in one call of the proxy if they are needed. Otherwise it reads the status and
+    /// whether a cookie is set: reading one header is much cheaper than reading all, and most responses set no cookie.
+    fn read(gate: &Gate, forwarded: &Forwarded) -> Self {
+        let map = MapType::HttpResponseHeaders;
+        if gate.reads_answer(forwarded) {
+            let headers = hostcalls::get_map_bytes(map).unwrap_or_default();
+            let status = headers.iter().find(|(name, _)| name == ":status");
+            let status = status.map(|(_, value)| value.clone()).unwrap_or_default();
+            return Self { status, headers };
+        }
+        let read = |name| hostcalls::get_map_value_bytes(map, name).ok().flatten();
+        let headers = match read("set-cookie") {
+            Some(_) => hostcalls::get_map_bytes(map).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let status = read(":status").unwrap_or_default();
+        Self { status, headers }
+    }
 }
 
 /// Returns the beginning of the current chunk of the request's body.
@@ -122,22 +145,14 @@ fn read_beginning() -> Option<Vec<u8>> {
 }
 
 /// Edits the headers of the upstream's response, and returns the edits.
-fn edit_response<'g>(gate: &'g Gate, forwarded: &'g Forwarded) -> AnswerEdits<'g> {
-    let map = MapType::HttpResponseHeaders;
-    // Reading one header is much cheaper than reading all, and most responses set no cookie.
-    let read = gate.reads_answer(forwarded)
-        || matches!(
-            hostcalls::get_map_value_bytes(map, "set-cookie"),
-            Ok(Some(_))
-        );
-    let headers = if read {
-        hostcalls::get_map_bytes(map).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    let answer = gate.edit_answer(forwarded, &headers);
+fn edit_response<'g>(
+    gate: &'g Gate,
+    forwarded: &'g Forwarded,
+    response: &ResponseHeaders,
+) -> AnswerEdits<'g> {
+    let answer = gate.edit_answer(forwarded, &response.headers);
     for change in &answer.edits {
-        if edit(map, change).is_err() {
+        if edit(MapType::HttpResponseHeaders, change).is_err() {
             log::warn!("cannot edit the headers of the response");
         }
     }

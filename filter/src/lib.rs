@@ -16,6 +16,11 @@ mod root;
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
+/// The allocator of the module: a request allocates some dozens of short strings, for which the one of the C library costs more.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::<root::Root>::default() });

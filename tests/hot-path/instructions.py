@@ -1,5 +1,8 @@
 #!/usr/bin/env -S python3 -B
-"""Instructions of the core per signed-in request, counted by callgrind and compared with `counts.tsv`.
+"""Instructions per signed-in request, counted by callgrind and compared with those that are kept.
+
+`counts.tsv` has the instructions of the core as a native program. `module-counts.tsv` has those of the whole call of the module by
+the bundled host: the module as wasmtime has compiled it, and the host's side of it, for the request and its response.
 
 The counts do not depend on the load of the machine. They depend on the compiler (the kept ones are of Rust 1.95), and a
 little on the processor: memory is copied and searched by the widest instructions that it has, on most machines AVX2.
@@ -9,6 +12,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,14 +21,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = Path(__file__).with_name("counts.tsv")
+MODULE_COUNTS = Path(__file__).with_name("module-counts.tsv")
 PACKAGE = "jetway-hot-path"
 SHAPES = ("no-other-cookies", "4-kb-of-cookies", "40-headers", "identity")
 #: The function whose calls are counted.
 COUNTED = "jetway_hot_path::decide_repeatedly*"
+#: The same for calls of the module.
+COUNTED_MODULE = "jetway_hot_path::plugin::visit_repeatedly*"
 REQUESTS = 200
 #: By how much a count may differ, as a part of the kept one.
 TOLERANCE = 0.03
 HEAD = ("shape", "instructions per request", "shared data reads per request")
+MODULE_HEAD = ("shape", "instructions per request")
 
 
 def arguments() -> argparse.Namespace:
@@ -36,7 +44,8 @@ def arguments() -> argparse.Namespace:
 
 
 def build() -> Path:
-    command = ["cargo", "build", "--release", "--locked", "-p", PACKAGE, "--message-format=json-render-diagnostics"]
+    # The build of `jetway` builds the module.
+    command = ["cargo", "build", "--release", "--locked", "-p", PACKAGE, "-p", "jetway", "--message-format=json-render-diagnostics"]
     lines = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
     for message in map(json.loads, lines):
         if message.get("executable") and message["target"]["name"] == PACKAGE:
@@ -44,18 +53,56 @@ def build() -> Path:
     raise RuntimeError(f"cargo built no `{PACKAGE}`")
 
 
-def count(program: Path, shape: str, output: Path) -> tuple[int, int]:
-    """Returns the instructions and the reads of shared data per request, and leaves callgrind's output in a file."""
-    command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={COUNTED}"]
-    command += [f"--callgrind-out-file={output}", str(program), shape, str(REQUESTS)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    reads = re.search(r"shared data reads (\d+)", run.stdout)
-    if run.returncode or not reads:
-        sys.exit(f"counting `{shape}` failed:\n{run.stdout}{run.stderr}")
+def module_file() -> Path:
+    """Returns the module that the build of `jetway` contains."""
+    if named := os.environ.get("JETWAY_FILTER_WASM"):
+        return Path(named)
+    target = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+    return target / "module/wasm32-wasip1/module/jetway_filter.wasm"
+
+
+def run(command: list[str | Path]) -> str:
+    """Runs the program under valgrind and returns what it printed."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"counting failed: {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def callgrind(function: str, output: Path) -> list[str]:
+    # wasmtime writes code before it is run, which is not in a file.
+    command = ["valgrind", "--tool=callgrind", "--smc-check=all-non-file", "--collect-atstart=no"]
+    return [*command, f"--toggle-collect={function}", f"--callgrind-out-file={output}"]
+
+
+def read_total(output: Path, function: str) -> int:
+    """Returns the instructions per request that callgrind has counted."""
     total = re.search(r"^(?:totals|summary): (\d+)", output.read_text(), re.MULTILINE)
     if not total or not int(total[1]):
-        sys.exit(f"callgrind counted nothing for `{shape}`: is the function still named {COUNTED}?")
-    return round(int(total[1]) / REQUESTS), int(reads[1])
+        sys.exit(f"callgrind counted nothing: is the function still named {function}?")
+    return round(int(total[1]) / REQUESTS)
+
+
+def count(program: Path, shape: str, output: Path) -> tuple[int, int]:
+    """Returns the instructions and the reads of shared data per request, and leaves callgrind's output in a file."""
+    printed = run([*callgrind(COUNTED, output), program, shape, str(REQUESTS)])
+    reads = re.search(r"shared data reads (\d+)", printed)
+    if not reads:
+        sys.exit(f"the program has not printed its reads of shared data: {printed}")
+    return read_total(output, COUNTED), int(reads[1])
+
+
+def fill_cache(program: Path, cache: Path):
+    """Compiles the module for the processor that valgrind simulates. Callgrind would need several times as long for that."""
+    cache.mkdir(mode=0o700)
+    command = ["valgrind", "--tool=none", "--smc-check=all-non-file", program, SHAPES[0], "1", module_file(), cache]
+    run(command)
+
+
+def count_module(program: Path, shape: str, output: Path, cache: Path) -> tuple[int]:
+    """Returns the instructions per request of the module and the host, and leaves callgrind's output in a file."""
+    run([*callgrind(COUNTED_MODULE, output), program, shape, str(REQUESTS), module_file(), cache])
+    return (read_total(output, COUNTED_MODULE),)
 
 
 def annotate(output: Path, folder: Path, shape: str):
@@ -66,57 +113,69 @@ def annotate(output: Path, folder: Path, shape: str):
         (folder / f"{shape}.{kind}.txt").write_text(text)
 
 
-def read_kept() -> dict[str, tuple[int, int]]:
-    if not COUNTS.exists():
+def read_kept(path: Path) -> dict[str, tuple[int, ...]]:
+    if not path.exists():
         return {}
-    rows = csv.reader(io.StringIO(COUNTS.read_text()), delimiter="\t")
+    rows = csv.reader(io.StringIO(path.read_text()), delimiter="\t")
     next(rows)
-    return {shape: (int(instructions), int(reads)) for shape, instructions, reads in rows}
+    return {shape: tuple(map(int, counts)) for shape, *counts in rows}
 
 
-def write(counts: dict[str, tuple[int, int]]):
-    rows = [HEAD, *((shape, *map(str, values)) for shape, values in counts.items())]
-    COUNTS.write_text("".join("\t".join(row) + "\n" for row in rows))
+def write(path: Path, head: tuple[str, ...], counts: dict[str, tuple[int, ...]]):
+    rows = [head, *((shape, *map(str, values)) for shape, values in counts.items())]
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
 
 
-def compare(counts: dict[str, tuple[int, int]], kept: dict[str, tuple[int, int]]) -> list[str]:
+def compare(name: str, counts: dict[str, tuple[int, ...]], kept: dict[str, tuple[int, ...]]) -> list[str]:
     """Returns what is wrong: counts that have grown, and counts that have shrunk and were not kept."""
     problems = []
-    for shape, (instructions, reads) in counts.items():
+    for shape, (instructions, *reads) in counts.items():
         if shape not in kept:
-            problems.append(f"{shape}: no count is kept")
+            problems.append(f"{name}, {shape}: no count is kept")
             continue
-        before, reads_before = kept[shape]
+        before, *reads_before = kept[shape]
         if instructions > before * (1 + TOLERANCE):
-            problems.append(f"{shape}: {instructions} instructions are more than {before} by over {TOLERANCE:.0%}")
+            problems.append(f"{name}, {shape}: {instructions} instructions are more than {before} by over {TOLERANCE:.0%}")
         elif instructions < before * (1 - TOLERANCE):
-            problems.append(f"{shape}: {instructions} instructions are fewer than {before} by over {TOLERANCE:.0%}")
+            problems.append(f"{name}, {shape}: {instructions} instructions are fewer than {before} by over {TOLERANCE:.0%}")
         if reads != reads_before:
-            problems.append(f"{shape}: shared data is read {reads} times, not {reads_before}")
-    problems.extend(f"{shape}: there is no such shape" for shape in kept.keys() - counts.keys())
+            problems.append(f"{name}, {shape}: shared data is read {reads} times, not {reads_before}")
+    problems.extend(f"{name}, {shape}: there is no such shape" for shape in kept.keys() - counts.keys())
     return problems
+
+
+def show(name: str, shape: str, counts: tuple[int, ...], kept: dict[str, tuple[int, ...]]):
+    before = kept.get(shape, (0,))[0]
+    change = f" ({counts[0] / before - 1:+.1%})" if before else ""
+    print(f"{name:8}{shape:20}{counts[0]:8} instructions{change}", flush=True)
 
 
 def main():
     options = arguments()
     program = options.program or build()
-    counts = {}
-    kept = read_kept()
+    core, module = {}, {}
+    kept, kept_module = read_kept(COUNTS), read_kept(MODULE_COUNTS)
+    if options.profile:
+        options.profile.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jetway-instructions-") as folder:
+        output, cache = Path(folder) / "counted", Path(folder) / "cache"
         for shape in SHAPES:
-            output = Path(folder) / shape
-            counts[shape] = count(program, shape, output)
+            core[shape] = count(program, shape, output)
+            show("core", shape, core[shape], kept)
             if options.profile:
-                options.profile.mkdir(parents=True, exist_ok=True)
                 annotate(output, options.profile, shape)
-            before = kept.get(shape, (0, 0))[0]
-            change = f" ({counts[shape][0] / before - 1:+.1%})" if before else ""
-            print(f"{shape:20}{counts[shape][0]:8} instructions{change}, {counts[shape][1]} reads of shared data")
+        fill_cache(program, cache)
+        for shape in SHAPES:
+            module[shape] = count_module(program, shape, output, cache)
+            show("module", shape, module[shape], kept_module)
+            if options.profile:
+                annotate(output, options.profile, f"module-{shape}")
     if options.profile:
         print(f"the profiles are in {options.profile}")
     elif options.write:
-        write(counts)
-    elif problems := compare(counts, kept):
+        write(COUNTS, HEAD, core)
+        write(MODULE_COUNTS, MODULE_HEAD, module)
+    elif problems := compare("core", core, kept) + compare("module", module, kept_module):
         problems.append("if that is intended, keep the new counts by `make instructions WRITE=1`")
         sys.exit("\n".join(problems))
 

@@ -1,9 +1,13 @@
 //! Repeats the decision about a signed-in request, so that callgrind can count its instructions.
 //!
 //! `instructions.py` runs this program and keeps the counts in `counts.tsv`. The time, the random bytes and the keys are the same
-//! in every run, and all caches are warm before callgrind begins to count at [`decide_repeatedly`].
+//! in every run, and all caches are warm before callgrind begins to count at [`decide_repeatedly`]. With the paths of a module and of
+//! a folder it repeats the whole call of the module instead.
+
+mod plugin;
 
 use std::hint::black_box;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use jetway_core::gate::Gate;
@@ -19,17 +23,37 @@ const WARM_UP: u32 = 16;
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [name, requests] = words.as_slice() else {
-        bail!("the arguments have to be the name of a shape and the number of requests");
-    };
-    let shape = Shape::find(name).with_context(|| {
+    match words.as_slice() {
+        [name, requests] => count_core(&find_shape(name)?, read_number(requests)?),
+        [name, requests, module, cache] => plugin::run(
+            &find_shape(name)?,
+            read_number(requests)?,
+            Path::new(module),
+            Path::new(cache),
+        ),
+        _ => bail!(
+            "the arguments have to be the name of a shape and the number of requests, and for calls of the module its path and a \
+             folder for its compiled form"
+        ),
+    }
+}
+
+fn find_shape(name: &str) -> Result<Shape> {
+    Shape::find(name).with_context(|| {
         let known = Shape::ALL.map(|shape| shape.name).join(", ");
         format!("unknown shape `{name}`, write one of {known}")
-    })?;
-    let requests = requests
+    })
+}
+
+fn read_number(requests: &str) -> Result<u32> {
+    requests
         .parse()
-        .with_context(|| format!("`{requests}` must be a number of requests"))?;
-    let mut world = World::new(&shape)?;
+        .with_context(|| format!("`{requests}` must be a number of requests"))
+}
+
+/// Repeats the decision of the core about a request of this shape.
+fn count_core(shape: &Shape, requests: u32) -> Result<()> {
+    let mut world = World::new(shape)?;
     let cookie = world.sign_in()?;
     let headers = shape.headers(&cookie);
     check_forwarded(&mut world, &headers)?;

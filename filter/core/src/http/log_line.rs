@@ -78,6 +78,12 @@ impl RequestSummary {
 
 /// Copies the beginning of a value, with one character more than a line has, so that the line shows that it was cut.
 fn shorten(value: &[u8]) -> String {
+    // Nearly every value is as short as a line allows. A string has no more characters than bytes.
+    if value.len() <= MAX_VALUE
+        && let Ok(whole) = std::str::from_utf8(value)
+    {
+        return whole.to_owned();
+    }
     let kept = value.get(..(MAX_VALUE + 1) * LONGEST_CHARACTER);
     let kept = String::from_utf8_lossy(kept.unwrap_or(value));
     kept.chars().take(MAX_VALUE + 1).collect()
@@ -159,6 +165,15 @@ mod tests {
             r#"refused: forbidden status=403 account="mallory@evil.test" request_id="id-1" client=203.0.113.9 method="GET" host="app.test" path="/private""#
         );
         assert_eq!(describe(&[], None), "refused: forbidden status=403");
+    }
+
+    #[test]
+    fn a_value_is_cut_at_characters_and_not_at_bytes() {
+        let kept = "ö".repeat(MAX_VALUE);
+        assert_eq!(shorten(kept.as_bytes()), kept);
+        let long = "ö".repeat(MAX_VALUE + 2);
+        assert_eq!(shorten(long.as_bytes()), "ö".repeat(MAX_VALUE + 1));
+        assert_eq!(shorten(b"a\xff"), "a\u{fffd}");
     }
 
     #[test]
