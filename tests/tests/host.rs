@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use jetway_tests::{
-    ALICE, APP, Placement, ProxyKind, Route, Scene, ServiceManager, Upstream, UserAgent, eventually,
-    run, within,
+    ALICE, APP, Placement, ProxyKind, Route, Scene, ServiceManager, Upstream, UserAgent,
+    eventually, run, within,
 };
 use tokio::task::JoinSet;
 use url::Url;
@@ -211,7 +211,10 @@ impl Client {
             Some(sender) => sender,
             None => connect(&self.agent, &self.url).await?,
         };
-        let cookies = self.agent.cookies(&self.url).context("alice is signed in")?;
+        let cookies = self
+            .agent
+            .cookies(&self.url)
+            .context("alice is signed in")?;
         let request = http::Request::get("/")
             .header("host", self.url.authority())
             .header("cookie", cookies)
