@@ -3,8 +3,8 @@
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, completions, doctor, envoy_config, explain, init, keygen, module, reference,
-    run, schema, test,
+    check, cockpit, completions, doctor, envoy_config, explain, init, keygen, manual, module,
+    reference, run, schema, test,
 };
 use crate::log::LogArgs;
 
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     EnvoyConfig(envoy_config::EnvoyConfigArgs),
     /// Write completions for a shell to standard output.
     Completions(completions::CompletionsArgs),
+    /// Write the manual pages of all commands to a folder.
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
 }
 
 impl Command {
