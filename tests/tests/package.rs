@@ -28,6 +28,7 @@ fn on(release: Release) -> Result<()> {
 
 /// The operator's folder.
 const DESK: &str = "/etc/jetway";
+const INSTALL: &str = "DEBIAN_FRONTEND=noninteractive dpkg --install /root/package.deb";
 /// The state of the units, as systemctl prints it.
 const STATE: &str = "systemctl is-active jetway.service jetway.socket || true";
 /// The unit reads this secret from systemd (`LoadCredential=`).
@@ -58,10 +59,11 @@ async fn the_package_serves_is_upgraded_and_purged(
     page.expect(200)?;
     is_contained(&machine)?;
 
+    let before = main_process(&machine)?;
+    bring(&machine, &package(scene, "jetway")?)?;
     let load = Load::start(&alice, &url);
     load.go_on().await?;
-    let before = main_process(&machine)?;
-    install(&machine, &package(scene, "jetway")?)?;
+    machine.run_beside(INSTALL).await?;
     ensure!(
         main_process(&machine)? != before,
         "an upgrade restarts the proxy"
@@ -107,10 +109,13 @@ fn age(package: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(older)
 }
 
+fn bring(machine: &Machine, package: &Path) -> Result<()> {
+    machine.bring_as(package, Path::new("/root/package.deb"))
+}
+
 fn install(machine: &Machine, package: &Path) -> Result<()> {
-    machine.bring_as(package, Path::new("/root/package.deb"))?;
-    let installed = machine.run("DEBIAN_FRONTEND=noninteractive dpkg --install /root/package.deb");
-    installed.map(drop)
+    bring(machine, package)?;
+    machine.run(INSTALL).map(drop)
 }
 
 /// Nothing listens after the installation, and the file does nothing before it is filled in.
