@@ -21,6 +21,7 @@ mod form;
 mod glewlwyd;
 mod hostile_provider;
 mod installed;
+mod load;
 mod machine;
 mod port;
 mod private_file;
@@ -58,6 +59,7 @@ pub use hostile_provider::{
     seconds, text_answer,
 };
 pub use installed::Installed;
+pub use load::Load;
 pub use machine::{Machine, Release};
 pub use port::Port;
 pub use private_file::write_private;
