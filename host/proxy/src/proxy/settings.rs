@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jetway_core::config::Config;
 use serde_json::Value;
@@ -31,4 +32,6 @@ pub struct Settings {
     pub provider_access: ProviderAccess,
     /// The limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
     pub open_files: u64,
+    /// How long requests in progress may take to end when the proxy stops. `limits::GRACE` is the usual time.
+    pub drain_time: Duration,
 }

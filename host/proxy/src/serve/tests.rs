@@ -4,6 +4,7 @@ mod bodies;
 mod certificates;
 mod clients;
 mod connection_limits;
+mod drain;
 mod module_cache;
 mod panics;
 mod patience;
@@ -90,6 +91,15 @@ impl Rig {
 
     /// Starts a proxy with changed settings.
     fn start_changed(config: Config, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_on(Vec::new(), config, change)
+    }
+
+    /// Starts a proxy with changed settings on the sockets of a service manager.
+    fn start_on(
+        sockets: Vec<InheritedSocket>,
+        config: Config,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
         let mut settings = Settings {
             certificates: Certificates::read(&config.listener).unwrap(),
@@ -101,10 +111,11 @@ impl Rig {
             module_cache: None,
             provider_access: ProviderAccess::default(),
             open_files: OPEN_FILES,
+            drain_time: limits::GRACE,
         };
         change(&mut settings);
         Self {
-            running: start(settings).unwrap(),
+            running: start_on(sockets, settings).unwrap(),
             routes,
         }
     }
