@@ -9,7 +9,7 @@ use crate::command::{
 use crate::log::LogArgs;
 
 /// The version and, where it is known, the commit.
-const VERSION: &str = env!("JETWAY_VERSION");
+pub(crate) const VERSION: &str = env!("JETWAY_VERSION");
 
 /// Identity-aware access proxy for Cockpit and other web applications.
 ///

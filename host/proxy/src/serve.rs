@@ -2,13 +2,14 @@
 
 mod file_watcher;
 mod listen;
+mod monitoring;
 mod reload;
 #[cfg(test)]
 mod tests;
 mod vital_tasks;
 mod worker;
 
-pub use crate::proxy::Settings;
+pub use crate::proxy::{ProcessFacts, Settings};
 pub use listen::{parse_addresses, try_address};
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use jetway_config_file::file;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::admin::{AdminServer, Overview, Stage};
 use crate::catch_panic::catch_panic_in;
 use crate::limits;
 use crate::proxy::ProxyShared;
@@ -90,6 +92,7 @@ pub fn run_reloading(
             // The files of a failed attempt are watched too, because a change of any of them may fix it.
             let (result, files) = file::record_reads(|| running.reload(catch_panic_in(&mut read)?));
             watcher.set(files);
+            running.shared.count_reload(result.is_ok());
             log_reload(&result);
         }
     })
@@ -118,6 +121,9 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
     let is_secure = settings.certificates.is_secure();
     // Addresses first, because an address in use is the most common mistake and is found quickly.
     let listeners = listen::bind_all(&settings.addresses, workers)?;
+    let overview = Arc::<Overview>::default();
+    let admin_listeners = monitoring::open_listeners(&settings.config.monitoring)?;
+    let admin = AdminServer::start(admin_listeners, &overview)?;
     let addresses = listen::local_addresses(&listeners)?;
     let shared = Arc::new(ProxyShared::prepare(settings)?);
     let shutdown = Shutdown::default();
@@ -131,6 +137,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         shutdown: shutdown.clone(),
         threads: Vec::new(),
         failures,
+        overview,
+        _admin: admin,
     };
     for listeners in listeners {
         let (sender, commands) = mpsc::unbounded_channel();
@@ -149,6 +157,8 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
         let result = ready.recv();
         result.context("a worker ended before it was ready")??;
     }
+    running.overview.set_active(shared);
+    running.overview.set_stage(Stage::Serving);
     Ok(running)
 }
 
@@ -163,6 +173,9 @@ pub struct Running {
     shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
     failures: mpsc::UnboundedReceiver<anyhow::Error>,
+    /// The state of the process, as the admin listeners see it.
+    overview: Arc<Overview>,
+    _admin: AdminServer,
 }
 
 impl Running {
@@ -206,6 +219,7 @@ impl Running {
     }
 
     fn shut_down(&mut self) {
+        self.overview.set_stage(Stage::Stopping);
         self.shutdown.trigger();
         for thread in self.threads.drain(..) {
             // A panic was reported when it happened.

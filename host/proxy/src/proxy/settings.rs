@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jetway_core::config::Config;
 use serde_json::Value;
 
+use super::ProcessFacts;
 use crate::callouts::ProviderAccess;
 use crate::tls::Certificates;
 
@@ -31,4 +32,6 @@ pub struct Settings {
     pub provider_access: ProviderAccess,
     /// The limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
     pub open_files: u64,
+    /// What metrics and status tell about the process.
+    pub process: ProcessFacts,
 }

@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use jetway_core::config::Config;
+use jetway_core::config::{Config, Monitoring};
 use jetway_core::secret::Secret;
 use rustls::ServerConfig;
 
+use super::process_facts::RunningProcess;
+use super::readings::describe_configuration;
 use super::shared_limits::SharedLimits;
 use super::{Settings, plugin_config};
 use crate::callouts::ProviderAccess;
 use crate::limits::Budget;
+use crate::metrics::ConfigurationReading;
 use crate::tls::{Certificates, Roots, TicketKeys};
 use crate::upstream::Routes;
 use crate::wasm::{Engine, Module, ModuleCache, PluginConfig, Shared};
@@ -30,6 +33,10 @@ pub(crate) struct ProxyShared {
     pub(super) provider_access: ProviderAccess,
     /// The addresses that the settings name.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The process that serves this configuration.
+    pub(crate) process: RunningProcess,
+    /// The configuration as metrics and status describe it.
+    pub(super) configuration: ConfigurationReading,
     plugin_configuration: Vec<u8>,
     plugin_variables: Vec<(String, Secret)>,
 }
@@ -118,7 +125,15 @@ impl ProxyShared {
         // Each worker builds its own routes. These only report errors, and record which files are read.
         Routes::new(&config.routes, &Roots::default(), &limits.upstreams)?;
         let listening = &config.listener.address;
+        let plugin_configuration = plugin_config::encode_configuration(settings.file, listening)?;
+        let routes = config.routes.len();
+        let validities = settings.certificates.validities();
         Ok(Self {
+            process: RunningProcess {
+                facts: settings.process,
+                workers: settings.workers,
+            },
+            configuration: describe_configuration(&plugin_configuration, routes, validities),
             tls,
             tickets,
             is_mutual,
@@ -127,10 +142,20 @@ impl ProxyShared {
             limits,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
-            plugin_configuration: plugin_config::encode_configuration(settings.file, listening)?,
+            plugin_configuration,
             plugin_variables: plugin_config::read_variables(&config),
             config,
         })
+    }
+
+    /// Returns the number of plugin instances that exist, those of earlier configurations included.
+    pub(crate) fn live_instances(&self) -> u64 {
+        self.data.activity.instances()
+    }
+
+    /// Returns the listeners for metrics, probes and operators.
+    pub(crate) fn monitoring(&self) -> &Monitoring {
+        &self.config.monitoring
     }
 
     /// Returns the configuration of one worker's plugin.

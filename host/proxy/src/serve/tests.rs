@@ -5,6 +5,7 @@ mod certificates;
 mod clients;
 mod connection_limits;
 mod module_cache;
+mod monitoring;
 mod panics;
 mod patience;
 mod reload;
@@ -101,6 +102,7 @@ impl Rig {
             module_cache: None,
             provider_access: ProviderAccess::default(),
             open_files: OPEN_FILES,
+            process: ProcessFacts::default(),
         };
         change(&mut settings);
         Self {
