@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -142,7 +141,7 @@ async fn serve_connection(
     let mut settings = http1::Builder::new();
     settings
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from(limits::ADMIN_REQUEST))
+        .header_read_timeout(limits::ADMIN_REQUEST)
         .max_buf_size(limits::ADMIN_HEAD_BYTES)
         .keep_alive(false);
     let served = settings

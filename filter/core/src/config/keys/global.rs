@@ -438,9 +438,9 @@ pub const GLOBAL: &[Key] = &[
     ),
     Key::supported(
         "metrics_certificate_key",
-        Kind::Pem,
+        Kind::Secret,
         SupportedBy::HOST,
-        "The private key of `metrics_certificate`",
+        "The private key of `metrics_certificate`, PEM in base64",
     ),
     Key::supported(
         "metrics_certificate_key_file",
