@@ -171,7 +171,7 @@ mod tests {
             r#"jetway_requests_total{route="a \"quoted\" \\ name\n",status="2xx"} 1"#,
             r#"jetway_decisions_total{decision="allow",reason=""} 1"#,
             r#"jetway_decisions_total{decision="deny",reason="domain-unauthorized"} 1"#,
-            r#"jetway_phase_duration_seconds_bucket{le="0.0001",phase="decision"} 1"#,
+            r#"jetway_phase_duration_seconds_bucket{phase="decision",le="0.0001"} 1"#,
             "jetway_websockets_open 2.0",
             r#"jetway_websockets_closed_total{reason="session_ended"} 1"#,
             r#"jetway_outgoing_connections{to="upstream"} 4.0"#,

@@ -36,9 +36,9 @@ async fn requests_and_websockets_are_counted_by_route() {
         r#"jetway_requests_total{route="",status="5xx"} 1"#,
         r#"jetway_route_duration_seconds_count{route="desk"} 1"#,
         "jetway_websockets_opened_total 1",
-        "jetway_websockets_open 1",
-        "jetway_plugin_instances 1",
-        "jetway_configuration_routes 1",
+        "jetway_websockets_open 1.0",
+        "jetway_plugin_instances 1.0",
+        "jetway_configuration_routes 1.0",
         r#"jetway_outgoing_connection_failures_total{to="upstream"} 0"#,
     ] {
         assert!(
