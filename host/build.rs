@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
 
 const TARGET: &str = "wasm32-wasip1";
 const PACKAGE: &str = "jetway-filter";
@@ -11,6 +14,8 @@ const PROFILE: &str = "module";
 const OVERRIDE: &str = "JETWAY_FILTER_WASM";
 /// Set to the commit when the sources are no Git checkout (packagers).
 const COMMIT: &str = "JETWAY_COMMIT";
+/// Set to the time of the build where builds have to be reproducible (packagers): seconds since 1970.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 fn main() {
     if let Err(error) = prepare() {
@@ -31,7 +36,37 @@ fn prepare() -> Result<(), Box<dyn Error>> {
         return Err(format!("no module at `{}`", module.display()).into());
     }
     println!("cargo::rustc-env=JETWAY_FILTER_MODULE={}", module.display());
-    print_version()
+    print_version()?;
+    print_build(&module)
+}
+
+/// Passes to the binary when and of what it is built: the time in seconds since 1970, the digest of the module, and the
+/// version of wasmtime.
+fn print_build(module: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed={EPOCH}");
+    let time = match std::env::var(EPOCH) {
+        Ok(seconds) => seconds.parse()?,
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    println!("cargo::rustc-env=JETWAY_BUILD_TIME={time}");
+    let digest = Sha256::digest(std::fs::read(module)?);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("cargo::rustc-env=JETWAY_MODULE_DIGEST={digest}");
+    let lock = workspace()?.join("Cargo.lock");
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let lock = std::fs::read_to_string(lock)?;
+    let entry = lock.split_once("name = \"wasmtime\"\nversion = \"");
+    let version = entry.and_then(|(_, rest)| rest.split('"').next());
+    let version = version.ok_or("wasmtime is not in Cargo.lock")?;
+    println!("cargo::rustc-env=JETWAY_WASMTIME={version}");
+    Ok(())
+}
+
+fn workspace() -> Result<PathBuf, Box<dyn Error>> {
+    let host = std::env::var_os("CARGO_MANIFEST_DIR");
+    let host = PathBuf::from(host.ok_or("cargo did not set CARGO_MANIFEST_DIR")?);
+    let workspace = host.parent().ok_or("the package has no parent folder")?;
+    Ok(workspace.to_owned())
 }
 
 /// Passes the version with the commit to the binary; without the commit where it is not known.
@@ -67,14 +102,11 @@ fn ask_git(workspace: &Path, arguments: &[&str]) -> Option<String> {
 }
 
 fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let host = PathBuf::from(
-        std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not set CARGO_MANIFEST_DIR")?,
-    );
-    let workspace = host.parent().ok_or("the package has no parent folder")?;
-    watch(workspace);
-    let target_dir = target_dir(workspace);
+    let workspace = workspace()?;
+    watch(&workspace);
+    let target_dir = target_dir(&workspace);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace).args([
+    cargo.current_dir(&workspace).args([
         "build",
         "--package",
         PACKAGE,

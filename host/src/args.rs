@@ -1,15 +1,27 @@
 //! The command line.
 
+use std::sync::LazyLock;
+
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    check, cockpit, completions, doctor, envoy_config, explain, init, keygen, module, reference,
-    run, schema, test,
+    check, cockpit, completions, doctor, envoy_config, explain, init, keygen, manual, module,
+    reference, run, schema, test,
 };
 use crate::log::LogArgs;
 
 /// The version and, where it is known, the commit.
 pub(crate) const VERSION: &str = env!("JETWAY_VERSION");
+/// The same, and when and of what the program was built.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let seconds = env!("JETWAY_BUILD_TIME").parse().unwrap_or_default();
+    let built = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    format!(
+        "{VERSION}\nbuilt: {built}\nmodule: sha256 {}\nwasmtime: {}",
+        env!("JETWAY_MODULE_DIGEST"),
+        env!("JETWAY_WASMTIME")
+    )
+});
 
 /// Identity-aware access proxy for Cockpit and other web applications.
 ///
@@ -18,6 +30,7 @@ pub(crate) const VERSION: &str = env!("JETWAY_VERSION");
 #[command(
     name = "jetway",
     version = VERSION,
+    long_version = LONG_VERSION.as_str(),
     propagate_version = true,
     max_term_width = 100
 )]
@@ -73,6 +86,9 @@ pub(crate) enum Command {
     EnvoyConfig(envoy_config::EnvoyConfigArgs),
     /// Write completions for a shell to standard output.
     Completions(completions::CompletionsArgs),
+    /// Write the manual pages of all commands to a folder.
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
 }
 
 impl Command {
@@ -110,6 +126,24 @@ mod tests {
             .unwrap();
         let is_hex = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         assert!(is_hex && commit.len() >= 12, "{commit}");
+    }
+
+    #[test]
+    fn the_long_version_tells_of_what_the_program_was_built() {
+        use sha2::{Digest as _, Sha256};
+        let digest = Sha256::digest(crate::FILTER);
+        let digest = jetway_core::hex::encode_hex(&digest);
+        let lines: Vec<&str> = LONG_VERSION.lines().collect();
+        let [version, built, module, wasmtime] = lines[..] else {
+            panic!("{lines:?}");
+        };
+        assert_eq!(version, VERSION);
+        assert_eq!(module, format!("module: sha256 {digest}"));
+        let built = built.strip_prefix("built: ").unwrap();
+        let built: jiff::Timestamp = built.parse().unwrap();
+        assert!(built.as_second() > 1_700_000_000, "{built}");
+        let wasmtime = wasmtime.strip_prefix("wasmtime: ").unwrap();
+        assert!(wasmtime.split('.').all(|part| part.parse::<u32>().is_ok()));
     }
 
     /// Asserts for a command and all below it that the help shows the options of the log where there is a log.

@@ -8,6 +8,7 @@ pub(crate) mod envoy_config;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod keygen;
+pub(crate) mod manual;
 pub(crate) mod module;
 pub(crate) mod reference;
 pub(crate) mod run;

@@ -74,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Cockpit(args) => command::cockpit::run(&args),
         Command::EnvoyConfig(args) => command::envoy_config::run(&args),
         Command::Completions(args) => command::completions::run(&args),
+        Command::Manual(args) => command::manual::run(&args),
     }
 }
 

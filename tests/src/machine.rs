@@ -138,6 +138,16 @@ impl Machine {
         ))?)?)
     }
 
+    /// Runs lines of a shell as root while the test goes on, and returns their output.
+    ///
+    /// # Errors
+    /// Returns an error with the output when a line fails.
+    pub async fn run_beside(&self, lines: &str) -> Result<String> {
+        let mut command = inside(self.init()?, lines);
+        let output = tokio::task::spawn_blocking(move || output_of(&mut command));
+        Ok(String::from_utf8(output.await??)?)
+    }
+
     /// Runs lines of a shell as root, and returns their output even if they fail.
     ///
     /// # Errors

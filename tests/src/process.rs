@@ -41,11 +41,34 @@ impl Process {
         logs: &Path,
         errors: Stdio,
     ) -> Result<Self> {
+        Self::spawn(name, command, logs, (Stdio::null(), errors))
+    }
+
+    /// Starts a program like [`Process::start`], with another standard input.
+    ///
+    /// # Errors
+    /// Returns an error when it cannot be started.
+    pub(crate) fn start_with_input(
+        name: &str,
+        command: &Command,
+        logs: &Path,
+        input: Stdio,
+    ) -> Result<Self> {
+        let errors = open_log(&log_file(name, logs))?;
+        Self::spawn(name, command, logs, (input, errors.into()))
+    }
+
+    fn spawn(
+        name: &str,
+        command: &Command,
+        logs: &Path,
+        (input, errors): (Stdio, Stdio),
+    ) -> Result<Self> {
         let log = log_file(name, logs);
         let file = open_log(&log)?;
         let mut command = bound_to_this_process(command);
         command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(file)
             .stderr(errors)
             .process_group(0);

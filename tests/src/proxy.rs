@@ -152,7 +152,7 @@ impl Split {
     }
 }
 
-fn host_command(start: &Start<'_>) -> Result<Command> {
+pub(crate) fn host_command(start: &Start<'_>) -> Result<Command> {
     let jetway = start.installed.jetway()?;
     let mut command = match start.open_files {
         Some(limit) => {

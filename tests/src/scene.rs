@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::installed::target_folder;
 use crate::provider::Registered;
-use crate::proxy::Start;
+use crate::proxy::{Start, host_command};
 use crate::{
     Certificate, Dialer, Installed, Port, Provider, Proxy, ProxyKind, Route, Secrets, Settings,
     UserAgent, output_of,
@@ -177,6 +177,17 @@ impl Scene {
             ..self.start_of(&folder, &file, &variables, listen)
         };
         kind.start(&start).await
+    }
+
+    /// Returns the command that runs the bundled host with these routes on the public port.
+    ///
+    /// # Errors
+    /// Returns an error when its file cannot be written.
+    pub(crate) fn host_command(&self, routes: &[Route]) -> Result<Command> {
+        let folder = self.folder_of(ProxyKind::Host, self.port())?;
+        let file = self.write_file(&folder, self.port(), routes)?;
+        let variables = self.environment();
+        host_command(&self.start_of(&folder, &file, &variables, self.port()))
     }
 
     fn folder_of(&self, kind: ProxyKind, listen: u16) -> Result<PathBuf> {

@@ -32,7 +32,7 @@ enum How {
     Finds(&'static str),
     /// As root on Cockpit's machine, which a folder replaces: this machine is not changed.
     OnCockpitsMachine(&'static str),
-    /// On systemd: `systemd.rs` runs it with the rest of the guide.
+    /// On systemd: `systemd.rs` runs it with the rest of the guide, and `package.rs` does the same.
     UnderSystemd,
     /// In the operator's folder; it refuses, and standard error contains this string.
     Refuses(&'static str),
@@ -145,6 +145,15 @@ const COMMANDS: &[(&str, How)] = &[
         How::UnderSystemd,
     ),
     ("sudo jetway doctor -c jetway.yaml", How::UnderSystemd),
+    (
+        "sudo apt install ./target/debian/jetway_*.deb",
+        How::UnderSystemd,
+    ),
+    ("sudoedit /etc/jetway/jetway.yaml", How::UnderSystemd),
+    (
+        "sudo systemctl enable --now jetway.socket jetway.service",
+        How::UnderSystemd,
+    ),
     (
         "jetway cockpit keys -c jetway.yaml > jwks.json",
         How::Writes("jwks.json"),

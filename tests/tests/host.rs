@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use jetway_tests::{ALICE, APP, Placement, ProxyKind, Route, Scene, Upstream, run};
+use anyhow::{Result, ensure};
+use jetway_tests::{
+    ALICE, APP, Load, Placement, ProxyKind, Route, Scene, ServiceManager, Upstream, run,
+};
 
 #[test]
 fn secrets_may_stand_in_the_file_or_beside_it() -> Result<()> {
@@ -109,6 +111,36 @@ fn the_host_stops_on_a_signal() -> Result<()> {
                 scene.user_agent().navigate(&url).await.is_err(),
                 "nothing listens any more"
             );
+            Ok(())
+        },
+    )
+}
+
+#[test]
+fn a_restart_on_a_kept_socket_loses_no_connection_and_no_request() -> Result<()> {
+    run(
+        "a_restart_on_a_kept_socket",
+        ProxyKind::Host,
+        async |scene: &mut Scene| {
+            let upstream = Upstream::start("app").await?;
+            let routes = [Route::new(APP, &upstream.address())];
+            let manager = ServiceManager::listen(scene)?;
+            let first = manager.start(scene, &routes).await?;
+            let url = scene.url(APP, "/")?;
+            let mut alice = scene.user_agent();
+            alice.sign_in(&url, ALICE).await?.1.expect(200)?;
+            let load = Load::start(&alice, &url);
+            load.go_on().await?;
+            manager.stop(first).await?;
+            let second = manager.start(scene, &routes).await?;
+            load.go_on().await?;
+            load.finish().await?;
+
+            manager.wait_for("WATCHDOG=1").await?;
+            second.hang_up()?;
+            manager.wait_for("RELOADING=1").await?;
+            let ready = manager.wait_for("READY=1").await?;
+            ensure!(ready.contains("STATUS=serving configuration "), "{ready}");
             Ok(())
         },
     )

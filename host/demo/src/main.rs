@@ -258,6 +258,7 @@ fn settings(
             address: Some(place.provider_from_here()),
         },
         open_files: limits::raise_open_files()?,
+        drain_time: limits::GRACE,
     })
 }
 

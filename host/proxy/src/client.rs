@@ -155,6 +155,11 @@ impl Client {
         self.framing.end();
     }
 
+    /// Returns whether a request began, now or earlier.
+    pub(crate) fn has_requests(&self) -> bool {
+        self.begun.get() > 0
+    }
+
     /// Returns whether a request is in progress.
     pub(crate) fn is_busy(&self) -> bool {
         self.in_progress.get() > 0

@@ -8,7 +8,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::Request;
+use http::header::{self, HeaderValue};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
@@ -47,6 +48,8 @@ pub(crate) async fn serve(
     let opened = tokio::select! {
         opened = open(&proxy, stream, peer, &slot) => opened,
         () = slot.evicted() => None,
+        // A silent connection does not delay the end of the proxy.
+        () = wait_for_last_request(generations.shutdown.triggered(), &generations.shutdown) => None,
     };
     let Some(connection) = opened else {
         return;
@@ -61,9 +64,9 @@ pub(crate) async fn serve(
     let observers = (was_read.clone(), framing.clone());
     let client = Client::new(facts, proxy.idle_timeout, observers, slot);
     let observed = ReadObserver::new(was_read, HeadFinder::new(framing), connection.transport);
-    let shutdown = wait_for_shutdown(generations.shutdown.clone(), proxy.outdated());
+    let outdated = proxy.outdated();
     drop(proxy);
-    if let Err(error) = serve_http(&generations, &client, observed, shutdown).await {
+    if let Err(error) = serve_http(&generations, &client, observed, outdated).await {
         log_connection_error(&error, &client, &generations.current());
     }
 }
@@ -73,27 +76,63 @@ async fn serve_http(
     generations: &Rc<Generations>,
     client: &Rc<Client>,
     connection: ReadObserver<Transport>,
-    shutdown: impl Future<Output = ()>,
+    outdated: Option<Shutdown>,
 ) -> hyper::Result<()> {
-    let requests = {
+    let handle = {
         let (generations, client) = (Rc::clone(generations), Rc::clone(client));
-        service_fn(move |request: Request<Incoming>| {
+        move |request: Request<Incoming>| {
             handle_request(generations.current(), Rc::clone(&client), request)
-        })
+        }
     };
+    let shutdown = &generations.shutdown;
     if connection.get_ref().has_http2() {
+        // The frame GOAWAY loses no request, once the client has seen that the connection works.
+        let drain = async {
+            shutdown.draining().await;
+            if !client.has_requests() {
+                shutdown.last_request().await;
+            }
+        };
         let io = TokioIo::new(connection.into_inner());
-        let connection = http2_settings().serve_connection(io, requests);
-        drive(connection, client, shutdown).await
+        let connection = http2_settings().serve_connection(io, service_fn(handle));
+        drive(connection, client, wait_for_end(drain, outdated)).await
     } else {
+        let drain = wait_for_last_request(shutdown.draining(), shutdown);
+        let requests = service_fn(move |request| {
+            let response = handle(request);
+            async move {
+                let mut response = response.await;
+                if let Ok(response) = &mut response {
+                    announce_end(response, shutdown);
+                }
+                response
+            }
+        });
         let io = TokioIo::new(connection);
         let connection = http1_settings().serve_connection(io, requests);
-        drive(connection.with_upgrades(), client, shutdown).await
+        let end = wait_for_end(drain, outdated);
+        drive(connection.with_upgrades(), client, end).await
     }
 }
 
-/// Completes when the proxy shuts down, or when the configuration of the connection is outdated.
-async fn wait_for_shutdown(shutdown: Shutdown, outdated: Option<Shutdown>) {
+/// Tells an HTTP/1 client that the connection ends with this response, when the proxy drains connections. Without it, the
+/// client could send its next request just when the connection is closed.
+fn announce_end(response: &mut Response<ResponseBody>, shutdown: &Shutdown) {
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if shutdown.is_draining() && !is_upgrade {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+}
+
+/// Completes when a connection has had time for one more request after an event.
+async fn wait_for_last_request(event: impl Future<Output = ()>, shutdown: &Shutdown) {
+    event.await;
+    shutdown.last_request().await;
+}
+
+/// Completes when the connection was drained, or when its configuration is outdated.
+async fn wait_for_end(drain: impl Future<Output = ()>, outdated: Option<Shutdown>) {
     let outdated = async {
         match outdated {
             Some(outdated) => outdated.triggered().await,
@@ -101,7 +140,7 @@ async fn wait_for_shutdown(shutdown: Shutdown, outdated: Option<Shutdown>) {
         }
     };
     tokio::select! {
-        () = shutdown.triggered() => {}
+        () = drain => {}
         () = outdated => {}
     }
 }
@@ -157,17 +196,17 @@ where
     }
 }
 
-/// Runs a connection until it ends, is idle for too long, is evicted, or `shutdown` completes.
+/// Runs a connection until it ends, is idle for too long, is evicted, or `end` completes.
 async fn drive(
     connection: impl GracefulConnection,
     client: &Client,
-    shutdown: impl Future<Output = ()>,
+    end: impl Future<Output = ()>,
 ) -> hyper::Result<()> {
     let mut connection = pin!(connection);
     let mut flush = limits::CONNECTION_FLUSH;
     let result = tokio::select! {
         result = with_moving_deadline(connection.as_mut(), || client.due()) => Some(result),
-        () = shutdown => None,
+        () = end => None,
         () = client.evicted() => {
             flush = limits::EVICTION_FLUSH;
             None

@@ -79,8 +79,19 @@ pub(crate) const HTTP2_PING: (Duration, Duration) =
 /// Silence after which the kernel sends a TCP keep-alive probe, so that tunnels to machines that vanished end.
 pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// How long requests in progress may take to end when the proxy stops. Service supervisors kill after 30 to 90 seconds.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// How long requests in progress may take to end when the proxy stops, unless the operator says otherwise: container engines
+/// kill after 10 seconds, service supervisors after 30 to 90.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// The end of that time in which no connection is accepted, at most: every request that was accepted before has it.
+pub(crate) const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// How long a connection without a request in progress is kept when the proxy stops, so that a request that is on its way
+/// is answered: round trips on a slow network, TLS included.
+pub(crate) const LAST_REQUEST: Duration = Duration::from_secs(1);
+
+/// How often the service manager gets the state of the proxy.
+pub(crate) const SERVICE_STATUS: Duration = Duration::from_secs(5);
 
 /// How long it may take to connect to an upstream or provider, TLS included.
 pub const CONNECT: Duration = Duration::from_secs(10);

@@ -1,9 +1,11 @@
 //! Starts and stops the proxy: listeners, workers, signals and reloads.
 
 mod file_watcher;
+mod inherited;
 mod listen;
 mod monitoring;
 mod reload;
+mod service_manager;
 #[cfg(test)]
 mod tests;
 mod vital_tasks;
@@ -14,14 +16,15 @@ pub use listen::{parse_addresses, try_address};
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::pin::pin;
 use std::sync::{Arc, mpsc as std_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use jetway_config_file::file;
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::admin::{AdminServer, Overview, Stage};
 use crate::catch_panic::catch_panic_in;
@@ -29,7 +32,10 @@ use crate::limits;
 use crate::proxy::ProxyShared;
 use crate::shutdown::{Shutdown, listen_for_hang_up, listen_for_termination};
 use file_watcher::FileWatcher;
+use inherited::InheritedSocket;
+use listen::Sockets;
 use reload::WorkerCommand;
+use service_manager::ServiceManager;
 use worker::WorkerStart;
 
 /// Returns the number of processors that this process may use: one worker for each.
@@ -62,7 +68,8 @@ pub fn run(
     })
 }
 
-/// Serves as [`run`] does, and reads the settings again at SIGHUP and when a file that they were read from has changed.
+/// Serves as [`run`] does, and reads the settings again at SIGHUP and when a file that they were read from has changed. Takes
+/// the sockets that the service manager passes on, and reports to it.
 ///
 /// # Errors
 /// The same as of [`run`]. Settings of a reload that cannot be used are logged, and the previous ones stay active.
@@ -71,31 +78,77 @@ pub fn run_reloading(
     announce: impl FnOnce(&Running),
 ) -> anyhow::Result<()> {
     build_runtime()?.block_on(async {
-        let mut termination = pin!(listen_for_termination()?);
-        let mut hang_ups = listen_for_hang_up()?;
-        let mut watcher = FileWatcher::default();
-        let (running, files) = file::record_reads(|| start(read()?));
-        watcher.set(files);
+        let termination = listen_for_termination()?;
+        let mut triggers = ReloadTriggers::new()?;
+        let service = ServiceManager::from_environment();
+        let sockets = inherited::take()?;
+        let (running, files) = file::record_reads(|| start_on(sockets, read()?));
+        triggers.watcher.set(files);
         let mut running = running?;
         announce(&running);
-        let mut ticks = tokio::time::interval(limits::WATCH);
+        service.ready(&running.describe());
+        let result = tokio::select! {
+            () = termination => Ok(()),
+            failure = reload_when_triggered(&mut running, read, triggers, &service) => Err(failure),
+        };
+        service.stopping();
+        running.stop_after(result)
+    })
+}
+
+/// The events at which the settings are read again.
+struct ReloadTriggers {
+    hang_ups: Signal,
+    ticks: Interval,
+    watcher: FileWatcher,
+}
+
+impl ReloadTriggers {
+    fn new() -> anyhow::Result<Self> {
+        let mut ticks = interval(limits::WATCH);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            hang_ups: listen_for_hang_up()?,
+            ticks,
+            watcher: FileWatcher::default(),
+        })
+    }
+
+    /// Completes at SIGHUP and when a file has changed. Cancel safe.
+    async fn next(&mut self) {
         loop {
             tokio::select! {
-                () = &mut termination => return running.stop_after(Ok(())),
-                failure = running.next_failure() => return running.stop_after(Err(failure)),
-                _ = hang_ups.recv() => {}
-                _ = ticks.tick() => if !watcher.is_changed() {
-                    continue;
+                _ = self.hang_ups.recv() => return,
+                _ = self.ticks.tick() => if self.watcher.is_changed() {
+                    return;
                 }
             }
-            // The files of a failed attempt are watched too, because a change of any of them may fix it.
-            let (result, files) = file::record_reads(|| running.reload(catch_panic_in(&mut read)?));
-            watcher.set(files);
-            running.shared.count_reload(result.is_ok());
-            log_reload(&result);
         }
-    })
+    }
+}
+
+/// Reads the settings again at each trigger; completes when a worker has ended unexpectedly.
+async fn reload_when_triggered(
+    running: &mut Running,
+    mut read: impl FnMut() -> anyhow::Result<Settings>,
+    mut triggers: ReloadTriggers,
+    service: &ServiceManager,
+) -> anyhow::Error {
+    loop {
+        let reports = service.report(running.describe(), running.commands.clone());
+        tokio::select! {
+            failure = running.next_failure() => return failure,
+            () = triggers.next() => {}
+        }
+        drop(reports);
+        service.reloading();
+        // The files of a failed attempt are watched too, because a change of any of them may fix it.
+        let (result, files) = file::record_reads(|| running.reload(catch_panic_in(&mut read)?));
+        triggers.watcher.set(files);
+        running.shared.count_reload(result.is_ok());
+        log_reload(&result);
+        service.ready(&running.describe());
+    }
 }
 
 fn log_reload(result: &anyhow::Result<()>) {
@@ -117,47 +170,38 @@ fn build_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// # Errors
 /// Addresses, certificates or a plugin that cannot be used.
 pub(crate) fn start(settings: Settings) -> anyhow::Result<Running> {
+    start_on(Vec::new(), settings)
+}
+
+/// Starts a proxy as [`start`] does, on the sockets that the service manager passed on, if there are any.
+fn start_on(sockets: Vec<InheritedSocket>, settings: Settings) -> anyhow::Result<Running> {
     let workers = settings.workers.get();
     let is_secure = settings.certificates.is_secure();
+    let drain_time = settings.drain_time;
     // Addresses first, because an address in use is the most common mistake and is found quickly.
-    let listeners = listen::bind_all(&settings.addresses, workers)?;
+    let sockets = listen::open_all(sockets, &settings.addresses, workers)?;
     let overview = Arc::<Overview>::default();
     let admin_listeners = monitoring::open_listeners(&settings.config.monitoring)?;
     let admin = AdminServer::start(admin_listeners, &overview)?;
-    let addresses = listen::local_addresses(&listeners)?;
+    let addresses = listen::local_addresses(&sockets)?;
     let shared = Arc::new(ProxyShared::prepare(settings)?);
-    let shutdown = Shutdown::default();
-    let (ready_sender, ready) = std_channel::channel();
     let (failure_sender, failures) = mpsc::unbounded_channel();
+    let (undrained, drained) = std_channel::channel();
     let mut running = Running {
         addresses,
         is_secure,
-        shared: Arc::clone(&shared),
+        shared,
         commands: Vec::new(),
-        shutdown: shutdown.clone(),
+        shutdown: Shutdown::default(),
         threads: Vec::new(),
         failures,
         overview,
         _admin: admin,
+        drain_time,
+        drained,
     };
-    for listeners in listeners {
-        let (sender, commands) = mpsc::unbounded_channel();
-        running.commands.push(sender);
-        running.start_worker(WorkerStart {
-            commands,
-            listeners,
-            shared: Arc::clone(&shared),
-            shutdown: shutdown.clone(),
-            ready: ready_sender.clone(),
-            failures: failure_sender.clone(),
-        })?;
-    }
-    drop(ready_sender);
-    for _ in 0..workers {
-        let result = ready.recv();
-        result.context("a worker ended before it was ready")??;
-    }
-    running.overview.set_active(shared);
+    running.start_workers(sockets, &failure_sender, &undrained)?;
+    running.overview.set_active(Arc::clone(&running.shared));
     running.overview.set_stage(Stage::Serving);
     Ok(running)
 }
@@ -176,6 +220,10 @@ pub struct Running {
     /// The state of the process, as the admin listeners see it.
     overview: Arc<Overview>,
     _admin: AdminServer,
+    /// How long requests in progress may take when the proxy stops.
+    drain_time: Duration,
+    /// Disconnected when no worker has a connection of before the drain.
+    drained: std_channel::Receiver<()>,
 }
 
 impl Running {
@@ -195,18 +243,70 @@ impl Running {
         failure.unwrap_or_else(|| anyhow!("all workers ended"))
     }
 
-    /// Stops accepting connections, gives requests in progress up to ten seconds to finish, closes tunnels and returns.
+    /// Describes the active configuration for the service manager, without secrets.
+    fn describe(&self) -> String {
+        let digest = self.shared.digest();
+        let routes = self.shared.count_routes();
+        format!("serving configuration {digest} with {routes} routes")
+    }
+
+    /// Drains connections and stops.
+    ///
+    /// Connections are accepted until those of before have ended, or until the end of the drain time is near, because
+    /// the next process may not start before this one has ended. Then the proxy closes WebSockets and stops when the last
+    /// request has ended, at the latest after the drain time.
     pub(crate) fn stop(mut self) {
-        self.shut_down();
+        let ending = limits::LAST_REQUESTS.min(self.drain_time / 2);
+        self.overview.set_stage(Stage::Stopping);
+        self.shutdown.drain(Instant::now() + self.drain_time);
+        // The workers send nothing, and drop their ends of the channel.
+        let _ = self.drained.recv_timeout(self.drain_time - ending);
+        self.shutdown.stop();
+        self.join_workers();
     }
 
     fn stop_after(self, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match &result {
-            Ok(()) => tracing::info!("stopping: waiting for requests in progress"),
-            Err(error) => tracing::error!("stopping after an error: {error:#}"),
+            Ok(()) => {
+                tracing::info!("stopping: waiting for requests in progress");
+                self.stop();
+            }
+            Err(error) => {
+                tracing::error!("stopping after an error: {error:#}");
+                drop(self);
+            }
         }
-        self.stop();
         result
+    }
+
+    /// Starts a worker for each set of sockets, and waits until all of them are ready.
+    fn start_workers(
+        &mut self,
+        sockets: Vec<Sockets>,
+        failures: &mpsc::UnboundedSender<anyhow::Error>,
+        undrained: &std_channel::Sender<()>,
+    ) -> anyhow::Result<()> {
+        let workers = sockets.len();
+        let (ready_sender, ready) = std_channel::channel();
+        for sockets in sockets {
+            let (sender, commands) = mpsc::unbounded_channel();
+            self.commands.push(sender);
+            self.start_worker(WorkerStart {
+                commands,
+                sockets,
+                shared: Arc::clone(&self.shared),
+                shutdown: self.shutdown.clone(),
+                ready: ready_sender.clone(),
+                failures: failures.clone(),
+                undrained: undrained.clone(),
+            })?;
+        }
+        drop(ready_sender);
+        for _ in 0..workers {
+            let result = ready.recv();
+            result.context("a worker ended before it was ready")??;
+        }
+        Ok(())
     }
 
     fn start_worker(&mut self, start: WorkerStart) -> anyhow::Result<()> {
@@ -218,9 +318,7 @@ impl Running {
         Ok(())
     }
 
-    fn shut_down(&mut self) {
-        self.overview.set_stage(Stage::Stopping);
-        self.shutdown.trigger();
+    fn join_workers(&mut self) {
         for thread in self.threads.drain(..) {
             // A panic was reported when it happened.
             let _ = thread.join();
@@ -228,8 +326,10 @@ impl Running {
     }
 }
 
+/// Stops without draining: requests in progress have [`limits::GRACE`] to end.
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shut_down();
+        self.shutdown.trigger();
+        self.join_workers();
     }
 }

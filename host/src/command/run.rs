@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -12,6 +13,8 @@ use jetway_proxy::serve::{self, ProcessFacts, Settings};
 use crate::args::VERSION;
 use crate::{config, log, module, module_cache};
 
+/// The most seconds of `--drain-time`: an hour, for large downloads. A longer time is a mistake.
+const MAX_DRAIN_TIME: u64 = 3_600;
 /// The value of `--module-cache` for no directory.
 const NO_CACHE: &str = "none";
 
@@ -34,6 +37,15 @@ pub(crate) struct RunArgs {
     /// Listen on this address (`host:port` or `:port`) instead of the file's `address`.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// How long requests in progress may take to end after SIGTERM.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "JETWAY_DRAIN_TIME",
+        default_value_t = limits::GRACE.as_secs(),
+        value_parser = clap::value_parser!(u64).range(..=MAX_DRAIN_TIME)
+    )]
+    drain_time: u64,
 }
 
 /// Serves until it is stopped. The file is read again when it or a file that it names changes, and on SIGHUP.
@@ -77,5 +89,6 @@ fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
             version: VERSION,
             dropped_log_lines: log::count_dropped,
         },
+        drain_time: Duration::from_secs(args.drain_time),
     })
 }

@@ -59,8 +59,8 @@ pub struct Known {
     /// The reason.
     pub why: &'static str,
     pub(crate) sign: Sign,
-    /// A conversation of which one request shows it, and no other differs before.
-    pub(crate) example: fn(&Place) -> Conversation,
+    /// A conversation of which one request shows it, and no other differs before. `None` where timing decides whether it shows.
+    pub(crate) example: Option<fn(&Place) -> Conversation>,
 }
 
 impl Known {

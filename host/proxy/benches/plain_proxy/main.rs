@@ -79,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         module_cache: None,
         provider_access: callouts::ProviderAccess::default(),
         open_files: limits::raise_open_files()?,
+        drain_time: limits::GRACE,
     };
     serve::run(|| Ok(settings), |_| ())
 }

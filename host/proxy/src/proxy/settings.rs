@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jetway_core::config::Config;
 use serde_json::Value;
@@ -34,4 +35,6 @@ pub struct Settings {
     pub open_files: u64,
     /// What metrics and status tell about the process.
     pub process: ProcessFacts,
+    /// How long requests in progress may take to end when the proxy stops. `limits::GRACE` is the usual time.
+    pub drain_time: Duration,
 }

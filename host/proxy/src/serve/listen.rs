@@ -1,4 +1,5 @@
-//! Listening sockets: one per worker and address. The kernel spreads connections over them (`SO_REUSEPORT`).
+//! Listening sockets: one per worker and address. The kernel spreads connections over them (`SO_REUSEPORT`). Sockets that the
+//! service manager passes on are shared by the workers.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -6,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::inherited::{self, InheritedSocket};
 use crate::limits;
 
 /// Resolves an address such as `:443`, `127.0.0.1:8443` or `localhost:8443`.
@@ -32,33 +34,60 @@ pub fn parse_addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
 /// The ports below this one are reserved for privileged programs, unless the machine is configured otherwise.
 const RESERVED_PORTS: u16 = 1024;
 
-/// Binds every address once per worker; the result has one entry per worker.
-pub(super) fn bind_all(
+/// The listening sockets of one worker.
+#[derive(Default)]
+pub(super) struct Sockets {
+    pub(super) listeners: Vec<TcpListener>,
+    /// Whether the service manager holds the sockets, so that connections can wait in them for the next process.
+    pub(super) are_inherited: bool,
+}
+
+/// Returns the sockets of each worker: those that the service manager passed on, or else new ones.
+///
+/// # Errors
+/// An address that cannot be used, or passed sockets that listen on other addresses.
+pub(super) fn open_all(
+    inherited: Vec<InheritedSocket>,
     addresses: &[SocketAddr],
     workers: usize,
-) -> anyhow::Result<Vec<Vec<TcpListener>>> {
-    let mut listeners: Vec<Vec<TcpListener>> =
-        std::iter::repeat_with(Vec::new).take(workers).collect();
+) -> anyhow::Result<Vec<Sockets>> {
+    if inherited.is_empty() {
+        return bind_all(addresses, workers);
+    }
+    inherited::ensure_same_addresses(&inherited, addresses)?;
+    let share = |_| {
+        let listeners = inherited.iter().map(|socket| socket.listener.try_clone());
+        Ok(Sockets {
+            listeners: listeners.collect::<io::Result<_>>()?,
+            are_inherited: true,
+        })
+    };
+    (0..workers).map(share).collect()
+}
+
+/// Binds every address once per worker; the result has one entry per worker.
+fn bind_all(addresses: &[SocketAddr], workers: usize) -> anyhow::Result<Vec<Sockets>> {
+    let mut sockets: Vec<Sockets> = std::iter::repeat_with(Sockets::default)
+        .take(workers)
+        .collect();
     for &address in addresses {
         ensure_is_free(address).map_err(|error| explain_failure(error, address))?;
         let mut address = address;
-        for own in &mut listeners {
+        for own in &mut sockets {
             let listener = bind(address).map_err(|error| explain_failure(error, address))?;
             // All workers share the port that the system chose for the first one.
             address = listener.local_addr()?;
-            own.push(listener);
+            own.listeners.push(listener);
         }
     }
-    Ok(listeners)
+    Ok(sockets)
 }
 
 /// Returns the addresses that the listeners are bound to.
-pub(super) fn local_addresses(listeners: &[Vec<TcpListener>]) -> anyhow::Result<Vec<SocketAddr>> {
-    let own = listeners.first().context("the proxy has no workers")?;
-    Ok(own
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<io::Result<_>>()?)
+pub(super) fn local_addresses(sockets: &[Sockets]) -> anyhow::Result<Vec<SocketAddr>> {
+    let own = sockets.first().context("the proxy has no workers")?;
+    let addresses = own.listeners.iter().map(TcpListener::local_addr);
+    Ok(addresses.collect::<io::Result<_>>()?)
 }
 
 /// Says on which address the proxy cannot listen, and how it may use a port that the kernel reserves.
@@ -82,7 +111,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-fn is_any_ipv6(address: SocketAddr) -> bool {
+pub(super) fn is_any_ipv6(address: SocketAddr) -> bool {
     address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
 }
 
@@ -193,7 +222,7 @@ mod tests {
         let listeners = bind_all(&["127.0.0.1:0".parse().unwrap()], 3).unwrap();
         let ports: Vec<u16> = listeners
             .iter()
-            .map(|own| own[0].local_addr().unwrap().port())
+            .map(|own| own.listeners[0].local_addr().unwrap().port())
             .collect();
         assert_ne!(ports[0], 0);
         assert_eq!(ports, [ports[0]; 3]);
@@ -203,18 +232,15 @@ mod tests {
     fn a_port_that_another_proxy_listens_on_is_refused() {
         let first = bind_all(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
         let address = local_addresses(&first).unwrap()[0];
-        assert!(
-            bind_all(&[address], 1)
-                .unwrap_err()
-                .to_string()
-                .contains("cannot listen")
-        );
+        let refused = bind_all(&[address], 1).err().unwrap().to_string();
+        assert!(refused.contains("cannot listen"), "{refused}");
     }
 
     #[test]
     fn an_address_of_another_machine_is_named() {
         let refused = bind_all(&["192.0.2.1:1".parse().unwrap()], 1)
-            .unwrap_err()
+            .err()
+            .unwrap()
             .to_string();
         assert!(refused.contains("192.0.2.1:1"), "{refused}");
     }

@@ -23,6 +23,8 @@ pub(super) enum WorkerCommand {
     Commit(ReplySender),
     /// Shut the prepared generation down.
     Abandon,
+    /// Say that the worker is alive.
+    Heartbeat(mpsc::Sender<()>),
 }
 
 impl Running {
@@ -109,6 +111,10 @@ pub(super) async fn run_commands(
                 if let Some(unused) = ready.take() {
                     unused.plugin.shutdown().await;
                 }
+            }
+            WorkerCommand::Heartbeat(reply) => {
+                // The channel has room for the replies of all workers.
+                let _ = reply.try_send(());
             }
         }
     }

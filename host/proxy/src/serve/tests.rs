@@ -4,6 +4,7 @@ mod bodies;
 mod certificates;
 mod clients;
 mod connection_limits;
+mod drain;
 mod module_cache;
 mod monitoring;
 mod panics;
@@ -91,6 +92,15 @@ impl Rig {
 
     /// Starts a proxy with changed settings.
     fn start_changed(config: Config, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_on(Vec::new(), config, change)
+    }
+
+    /// Starts a proxy with changed settings on the sockets of a service manager.
+    fn start_on(
+        sockets: Vec<InheritedSocket>,
+        config: Config,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let routes = config.routes.iter().map(|route| route.id.clone()).collect();
         let mut settings = Settings {
             certificates: Certificates::read(&config.listener).unwrap(),
@@ -103,10 +113,11 @@ impl Rig {
             provider_access: ProviderAccess::default(),
             open_files: OPEN_FILES,
             process: ProcessFacts::default(),
+            drain_time: limits::GRACE,
         };
         change(&mut settings);
         Self {
-            running: start(settings).unwrap(),
+            running: start_on(sockets, settings).unwrap(),
             routes,
         }
     }

@@ -33,6 +33,11 @@ impl VitalTasks {
         }
     }
 
+    /// Waits until all tasks have ended by themselves. Cancel safe.
+    pub(super) async fn wait(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
     /// Cancels all tasks and waits for their end.
     pub(super) async fn shutdown(&mut self) {
         self.tasks.shutdown().await;

@@ -1,9 +1,10 @@
 //! One worker: a thread with its own runtime, listeners, plugin instance and upstream connections.
 
 mod accept;
+mod accept_queue;
+mod connection_era;
 mod exit_guard;
 
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc as std_channel};
 use std::time::Duration;
@@ -13,34 +14,38 @@ use jetway_core::limits::CLIENT_CONNECTIONS;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 
+use super::listen::Sockets;
 use super::reload::{self, WorkerCommand};
 use super::vital_tasks::VitalTasks;
 use crate::access;
 use crate::limits::{self, Hit};
 use crate::proxy::{Generations, Proxy, ProxyShared};
 use crate::shutdown::Shutdown;
-use accept::accept;
+use accept::{Acceptor, accept};
+use accept_queue::Listener;
 use exit_guard::ExitGuard;
 
 /// The parts that a worker is started with.
 pub(super) struct WorkerStart {
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) sockets: Sockets,
     pub(super) shared: Arc<ProxyShared>,
     pub(super) shutdown: Shutdown,
     pub(super) commands: mpsc::UnboundedReceiver<WorkerCommand>,
     pub(super) ready: std_channel::Sender<anyhow::Result<()>>,
     pub(super) failures: mpsc::UnboundedSender<anyhow::Error>,
+    /// Dropped when the connections that were open at the begin of a drain have ended.
+    pub(super) undrained: std_channel::Sender<()>,
 }
 
 /// Runs a worker on the current thread until the proxy shuts down.
 pub(super) fn run(start: WorkerStart) {
     let guard = ExitGuard::new(start.shutdown.clone(), start.failures);
     let ready = start.ready;
-    match Worker::prepare(start.listeners, &start.shared, &start.shutdown) {
+    match Worker::prepare(start.sockets, &start.shared, &start.shutdown) {
         Ok(worker) => {
             if ready.send(Ok(())).is_ok() {
                 drop(ready);
-                worker.serve(start.commands, &guard);
+                worker.serve(start.commands, start.undrained, &guard);
             }
         }
         // There is no receiver any more when another worker failed first.
@@ -53,12 +58,12 @@ struct Worker {
     runtime: tokio::runtime::Runtime,
     tasks: LocalSet,
     generations: Rc<Generations>,
-    listeners: Vec<tokio::net::TcpListener>,
+    listeners: Vec<Listener>,
 }
 
 impl Worker {
     fn prepare(
-        listeners: Vec<TcpListener>,
+        sockets: Sockets,
         shared: &ProxyShared,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
@@ -66,10 +71,7 @@ impl Worker {
         let tasks = LocalSet::new();
         let (generations, listeners) = tasks.block_on(&runtime, async {
             let proxy = Proxy::build(shared, shutdown.clone())?;
-            let listeners = listeners
-                .into_iter()
-                .map(tokio::net::TcpListener::from_std)
-                .collect::<std::io::Result<_>>()?;
+            let listeners = listen_on(sockets)?;
             anyhow::Ok((Generations::new(proxy, shutdown.clone()), listeners))
         })?;
         Ok(Self {
@@ -80,17 +82,34 @@ impl Worker {
         })
     }
 
-    fn serve(self, commands: mpsc::UnboundedReceiver<WorkerCommand>, guard: &ExitGuard) {
+    fn serve(
+        self,
+        commands: mpsc::UnboundedReceiver<WorkerCommand>,
+        undrained: std_channel::Sender<()>,
+        guard: &ExitGuard,
+    ) {
         let Self {
             runtime,
             tasks,
             generations,
             listeners,
         } = self;
-        tasks.block_on(
-            &runtime,
-            serve_until_shutdown(&generations, listeners, commands, guard),
-        );
+        let permits = Permits::new(listeners.len());
+        tasks.block_on(&runtime, async {
+            let acceptor = Acceptor {
+                generations: Rc::clone(&generations),
+                permits: Arc::clone(&permits.semaphore),
+                connections: Rc::default(),
+            };
+            let accepting = spawn_accepting(listeners, &acceptor);
+            let maintenance = spawn_maintenance(&generations, commands);
+            let drain = drain(acceptor, undrained);
+            serve_until_stopped(drain, (accepting, maintenance), guard).await;
+            permits
+                .wait_for_return(generations.shutdown.time_left())
+                .await;
+            generations.shut_down().await;
+        });
         // Connections that did not end in time end here.
         drop(tasks);
         drop(generations);
@@ -100,46 +119,94 @@ impl Worker {
     }
 }
 
-async fn serve_until_shutdown(
-    generations: &Rc<Generations>,
-    listeners: Vec<tokio::net::TcpListener>,
-    commands: mpsc::UnboundedReceiver<WorkerCommand>,
-    guard: &ExitGuard,
-) {
-    let max_permits = max_permits(listeners.len());
-    let permits = Arc::new(Semaphore::new(max_permits as usize));
+fn listen_on(sockets: Sockets) -> std::io::Result<Vec<Listener>> {
+    let is_inherited = sockets.are_inherited;
+    let listen = |socket| {
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        Ok(Listener {
+            socket,
+            is_inherited,
+        })
+    };
+    sockets.listeners.into_iter().map(listen).collect()
+}
+
+/// Starts the accept loops of a worker.
+fn spawn_accepting(listeners: Vec<Listener>, acceptor: &Acceptor) -> VitalTasks {
     let mut tasks = VitalTasks::default();
     for listener in listeners {
-        let name = match listener.local_addr() {
+        let name = match listener.socket.local_addr() {
             Ok(address) => format!("accepting connections at {address}"),
             Err(_) => "accepting connections".to_owned(),
         };
-        let accepting = accept(Rc::clone(generations), listener, Arc::clone(&permits));
-        tasks.spawn(name, accepting);
+        tasks.spawn(name, accept(acceptor.clone(), listener));
     }
-    spawn_maintenance(&mut tasks, generations, commands);
+    tasks
+}
+
+/// Waits for the begin of a drain, reports when the connections of before have ended, and completes when the proxy stops.
+async fn drain(acceptor: Acceptor, undrained: std_channel::Sender<()>) {
+    let shutdown = &acceptor.generations.shutdown;
+    shutdown.draining().await;
     tokio::select! {
-        () = generations.shutdown.triggered() => {}
-        failure = tasks.next_failure() => guard.report(&failure),
+        () = acceptor.connections.renew() => {}
+        () = shutdown.triggered() => {}
     }
-    tasks.shutdown().await;
-    // Each connection and tunnel holds one permit. All of them have ended when all permits are free.
-    let ended = tokio::time::timeout(limits::GRACE, permits.acquire_many(max_permits)).await;
-    if ended.is_err() {
-        tracing::warn!(
-            "closing connections that did not end within {} s",
-            limits::GRACE.as_secs()
-        );
+    drop(undrained);
+    shutdown.triggered().await;
+}
+
+/// Runs the tasks of a worker until the proxy stops, or one of them ends.
+async fn serve_until_stopped(
+    drain: impl Future<Output = ()>,
+    (mut accepting, mut maintenance): (VitalTasks, VitalTasks),
+    guard: &ExitGuard,
+) {
+    tokio::select! {
+        // The accept loops end with the drain, which is no failure.
+        biased;
+        () = drain => {}
+        failure = accepting.next_failure() => guard.report(&failure),
+        failure = maintenance.next_failure() => guard.report(&failure),
     }
-    generations.shut_down().await;
+    // A connection that was accepted gets its task.
+    let _ = tokio::time::timeout(limits::LAST_REQUESTS, accepting.wait()).await;
+    accepting.shutdown().await;
+    maintenance.shutdown().await;
+}
+
+/// The permits of a worker's connections: those of all slots, and one in each accept loop that has no slot yet and may wait for
+/// an eviction. So the loops never wait for a permit.
+struct Permits {
+    semaphore: Arc<Semaphore>,
+    count: u32,
+}
+
+impl Permits {
+    fn new(listeners: usize) -> Self {
+        let waiting = u32::try_from(listeners).unwrap_or(u32::MAX);
+        let count = CLIENT_CONNECTIONS.saturating_add(waiting);
+        Self {
+            semaphore: Arc::new(Semaphore::new(count as usize)),
+            count,
+        }
+    }
+
+    /// Waits until all connections and tunnels have ended, each of which holds one permit.
+    async fn wait_for_return(&self, limit: Duration) {
+        let ended = tokio::time::timeout(limit, self.semaphore.acquire_many(self.count)).await;
+        if ended.is_err() {
+            tracing::warn!("closing connections that did not end in the drain time");
+        }
+    }
 }
 
 /// Starts the tasks of a worker beside its accept loops.
 fn spawn_maintenance(
-    tasks: &mut VitalTasks,
     generations: &Rc<Generations>,
     commands: mpsc::UnboundedReceiver<WorkerCommand>,
-) {
+) -> VitalTasks {
+    let mut tasks = VitalTasks::default();
     let generations = || Rc::clone(generations);
     tasks.spawn("closing idle connections", sweep(generations()));
     tasks.spawn("ending old configurations", retire(generations()));
@@ -149,13 +216,7 @@ fn spawn_maintenance(
     );
     tasks.spawn("summing up refusals", sum_up_refusals());
     tasks.spawn("summing up limits that were hit", log_hits());
-}
-
-/// Returns how many connections a worker can have at most: those of all slots, and one in each accept loop that has no slot
-/// yet and may wait for an eviction. So the loops never wait for a permit.
-fn max_permits(listeners: usize) -> u32 {
-    let waiting = u32::try_from(listeners).unwrap_or(u32::MAX);
-    CLIENT_CONNECTIONS.saturating_add(waiting)
+    tasks
 }
 
 /// Closes idle upstream connections from time to time, and whenever a connection waits for a descriptor.

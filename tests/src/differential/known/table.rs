@@ -2,7 +2,7 @@
 
 use super::super::observation::{Answered, Outcome};
 use super::super::recorder::ANSWER;
-use super::super::request::{Protocol, Request};
+use super::super::request::{Early, Protocol, Request};
 use super::{Known, Pair, Sign, change};
 
 /// Every known difference.
@@ -13,12 +13,12 @@ pub const KNOWN: &[Known] = &[
         envoy: "Envoy's own answer, the end of the connection, or a page of the module",
         why: "Where a request has two faults, each proxy reports the one that it sees first. The parsers answer before the module and before a page can be chosen. Nothing is forwarded in either.",
         sign: Sign::Fork(is_refused_by_both),
-        example: |place| {
+        example: Some(|place| {
             let request = place
                 .public("GET")
                 .framed(&["Content-Length: five"], b"hello");
             place.example(Protocol::Http1, request)
-        },
+        }),
     },
     Known {
         what: "`<`, `>` or `` ` `` in the path, `\"`, `<` or `>` in the query, not as escapes",
@@ -28,7 +28,7 @@ pub const KNOWN: &[Known] = &[
         sign: Sign::Fork(|pair| {
             host_refuses(pair) && pair.request.target.contains(['<', '>', '`', '"'])
         }),
-        example: |place| place.example(Protocol::Http1, place.at("/public/a<b")),
+        example: Some(|place| place.example(Protocol::Http1, place.at("/public/a<b"))),
     },
     Known {
         what: "A request line with more or other white space than two spaces, a header field over several lines, a carriage return in a value, bytes between a chunk and its end",
@@ -36,11 +36,11 @@ pub const KNOWN: &[Known] = &[
         envoy: "taken as if it were written properly",
         why: "The host's HTTP library is strict where RFC 9112 allows both. Envoy's parser has no setting for it, and passes the request on in its proper form.",
         sign: Sign::Fork(|pair| host_refuses(pair) && is_badly_written(pair.request)),
-        example: |place| {
+        example: Some(|place| {
             let mut request = place.public("GET");
             request.method.push(' ');
             place.example(Protocol::Http1, request)
-        },
+        }),
     },
     Known {
         what: "A user or a password in an absolute target, as in `GET https://user@app.example.com/`",
@@ -48,10 +48,10 @@ pub const KNOWN: &[Known] = &[
         envoy: "left out",
         why: "RFC 9110 section 4.2.4 lets a recipient treat it as an error; no client sends it.",
         sign: Sign::Fork(|pair| host_refuses(pair) && pair.request.target.contains("user:word@")),
-        example: |place| {
+        example: Some(|place| {
             let target = format!("https://user:word@{}/public/x", place.authority);
             place.example(Protocol::Http1, place.at(&target))
-        },
+        }),
     },
     Known {
         what: "Over HTTP/1.1, a method that Envoy's parser does not know, such as `BREW` or `M-SEARCH`",
@@ -61,7 +61,7 @@ pub const KNOWN: &[Known] = &[
         sign: Sign::Fork(|pair| {
             envoy_refuses(pair) && !ENVOYS_METHODS.contains(&pair.request.method.as_str())
         }),
-        example: |place| place.example(Protocol::Http1, place.public("BREW")),
+        example: Some(|place| place.example(Protocol::Http1, place.public("BREW"))),
     },
     Known {
         what: "`#` in the target over HTTP/2",
@@ -69,7 +69,7 @@ pub const KNOWN: &[Known] = &[
         envoy: "400",
         why: "The host's HTTP/2 library cuts the target there and does not tell. Routes, policy and upstream see the same path. Over HTTP/1.1 both answer 400.",
         sign: Sign::Fork(|pair| envoy_refuses(pair) && pair.request.target.contains('#')),
-        example: |place| place.example(Protocol::Http2, place.at("/public/a#b")),
+        example: Some(|place| place.example(Protocol::Http2, place.at("/public/a#b"))),
     },
     Known {
         what: "An answer that is ready before the body of its request is read",
@@ -77,14 +77,14 @@ pub const KNOWN: &[Known] = &[
         envoy: "the connection ends",
         why: "The libraries differ; both bound what they read.",
         sign: Sign::Change(change::without_end_of_unread),
-        example: |place| {
+        example: Some(|place| {
             let lines = ["Transfer-Encoding: chunked"];
             let request = Request::new("POST", &place.authority, "/private/x");
             place.example(
                 Protocol::Http1,
                 request.framed(&lines, b"5\r\nhello\r\n0\r\n\r\n"),
             )
-        },
+        }),
     },
     Known {
         what: "Requests of HTTP/1.1 that do not wait for the answers to those before (pipelining)",
@@ -95,13 +95,14 @@ pub const KNOWN: &[Known] = &[
             let ends = pair.envoy.ends || pair.envoy.answer.status == 0;
             ends && pair.is_pipelined
         }),
-        example: |place| {
-            let mut example = place.example(Protocol::Http1, place.public("GET"));
-            let mut along = place.public("GET");
+        example: Some(|place| {
+            // The module answers by itself, so that all answers are there before one is written.
+            let mut along = place.at("/private/x");
+            let mut example = place.example(Protocol::Http1, along.clone());
             along.pipelined = true;
             example.requests.extend(vec![along; 8]);
             example
-        },
+        }),
     },
     Known {
         what: "Several lines of one header field, of a request or of an answer",
@@ -109,12 +110,12 @@ pub const KNOWN: &[Known] = &[
         envoy: "those of some fields, such as `Accept`, `Authorization`, `User-Agent` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, and over HTTP/1.1 where the module removes a cookie",
         why: "It means the same (RFC 9110 section 5.3, RFC 9113 section 8.2.3). Clients send one line of cookies over HTTP/1.1.",
         sign: Sign::Change(change::joined),
-        example: |place| {
+        example: Some(|place| {
             place.example(
                 Protocol::Http1,
                 place.public("GET").field(ANSWER, "own-headers"),
             )
-        },
+        }),
     },
     Known {
         what: "An `X-Request-Id` from a trusted proxy in front (`xff_num_trusted_hops`) that is longer than 128 bytes, has other characters than letters, digits, `-`, `_` and `.`, or is there twice",
@@ -122,12 +123,12 @@ pub const KNOWN: &[Known] = &[
         envoy: "kept",
         why: "The host writes the id to its log and its pages as it is. Ids name requests and decide nothing. Both keep every other id of a trusted proxy.",
         sign: Sign::Fork(has_odd_id),
-        example: |place| {
+        example: Some(|place| {
             place.example(
                 Protocol::Http1,
                 place.public("GET").field("X-Request-Id", "not one word"),
             )
-        },
+        }),
     },
     Known {
         what: "Over HTTP/2, a `host` that differs from `:authority`",
@@ -135,12 +136,12 @@ pub const KNOWN: &[Known] = &[
         envoy: "`host` is ignored",
         why: "RFC 9113 section 8.3.1 advises to refuse such a request. Envoy has no setting for it. Routes, policy and upstream use `:authority` in both.",
         sign: Sign::Fork(|pair| host_refuses(pair) && pair.request.has_field("host")),
-        example: |place| {
+        example: Some(|place| {
             place.example(
                 Protocol::Http2,
                 place.public("GET").field("host", "other.localhost"),
             )
-        },
+        }),
     },
     Known {
         what: "Over HTTP/2, trailers of a request that no message may have, such as `:path` or `transfer-encoding`",
@@ -152,11 +153,11 @@ pub const KNOWN: &[Known] = &[
             let ends = pair.envoy.ends || pair.envoy.answer.status == 0;
             ends && names.any(|name| name.starts_with(':') || NEVER_TRAILERS.contains(&name))
         }),
-        example: |place| {
+        example: Some(|place| {
             let mut request = place.public("POST").framed(&[], b"hello");
             request.trailers = &[(":path", "/public/x")];
             place.example(Protocol::Http2, request)
-        },
+        }),
     },
     Known {
         what: "Over HTTP/2, a body that is longer than its `content-length`",
@@ -168,10 +169,7 @@ pub const KNOWN: &[Known] = &[
             let are_reset = outcomes.iter().all(|one| one.answer.status == 0);
             are_reset && pair.host.forwarded.is_empty() && pair.request.has_field("content-length")
         }),
-        example: |place| {
-            let request = place.public("POST").field("content-length", "0");
-            place.example(Protocol::Http2, request.framed(&[], b"hello"))
-        },
+        example: None,
     },
     Known {
         what: "A client's IPv4 address that a PROXY protocol header writes as IPv6 (`::ffff:203.0.113.9`)",
@@ -179,11 +177,11 @@ pub const KNOWN: &[Known] = &[
         envoy: "`::ffff:203.0.113.9` in `X-Forwarded-For`",
         why: "Envoy writes the address of the connection as it came. Policies see `203.0.113.9` in both.",
         sign: Sign::Change(change::unmapped),
-        example: |place| {
+        example: Some(|place| {
             let mut example = place.example(Protocol::Http1, place.public("GET"));
             example.preface = b"PROXY TCP6 ::ffff:203.0.113.9 2001:db8::1 40000 443\r\n".to_vec();
             example
-        },
+        }),
     },
     Known {
         what: "The name `websocket` in capitals, as in `Upgrade: WebSocket`",
@@ -191,14 +189,14 @@ pub const KNOWN: &[Known] = &[
         envoy: "the upstream gets it as it came",
         why: "The host writes the handshake itself. It means the same (RFC 9110 section 7.8).",
         sign: Sign::Change(change::in_small_letters),
-        example: |place| {
+        example: Some(|place| {
             let request = place.public("GET").field("Connection", "Upgrade");
             let request = request
                 .field("Upgrade", "WebSocket")
                 .field("Sec-WebSocket-Version", "13");
             let key = "dGhlIHNhbXBsZSBub25jZQ==";
             place.example(Protocol::Http1, request.field("Sec-WebSocket-Key", key))
-        },
+        }),
     },
     Known {
         what: "Fields of an answer that its `Connection` names",
@@ -206,12 +204,12 @@ pub const KNOWN: &[Known] = &[
         envoy: "passed on",
         why: "They are of the connection to the upstream (RFC 9110 section 7.6.1). Envoy looks at those of requests only.",
         sign: Sign::Change(change::without_named),
-        example: |place| {
+        example: Some(|place| {
             place.example(
                 Protocol::Http1,
                 place.public("GET").field(ANSWER, "hop-by-hop"),
             )
-        },
+        }),
     },
     Known {
         what: "A refusal for a request with `Content-Type: application/grpc`",
@@ -223,13 +221,13 @@ pub const KNOWN: &[Known] = &[
             pair.envoy.answer.values("content-type").any(is_grpc)
                 && pair.host.forwarded == pair.envoy.forwarded
         }),
-        example: |place| {
+        example: Some(|place| {
             let request = Request::new("POST", &place.authority, "/private/x");
             place.example(
                 Protocol::Http2,
                 request.field("content-type", "application/grpc"),
             )
-        },
+        }),
     },
     Known {
         what: "An upstream that breaks off in its head or answers what is no HTTP",
@@ -243,12 +241,12 @@ pub const KNOWN: &[Known] = &[
                 .all(|one| matches!(one.answer.status, 502 | 503))
                 && is_breaking(pair.request)
         }),
-        example: |place| {
+        example: Some(|place| {
             place.example(
                 Protocol::Http1,
                 place.public("GET").field(ANSWER, "half-head"),
             )
-        },
+        }),
     },
     Known {
         what: "`TE` with `trailers` or nothing of a request, and `Trailer` of a request or an answer",
@@ -256,12 +254,12 @@ pub const KNOWN: &[Known] = &[
         envoy: "passed on",
         why: "The host drops trailers, because the module does not see them, and does not announce what it drops. Envoy drops them over HTTP/1.1, too.",
         sign: Sign::Change(change::without_trailers),
-        example: |place| {
+        example: Some(|place| {
             place.example(
                 Protocol::Http1,
                 place.public("GET").field(ANSWER, "trailers"),
             )
-        },
+        }),
     },
     Known {
         what: "Over HTTP/2, a `content-length` that begins with zeros, such as `05`",
@@ -269,10 +267,10 @@ pub const KNOWN: &[Known] = &[
         envoy: "the upstream gets `05`",
         why: "The host writes the length of the body itself. It is the same number.",
         sign: Sign::Change(change::without_zeros),
-        example: |place| {
+        example: Some(|place| {
             let request = place.public("POST").field("content-length", "05");
             place.example(Protocol::Http2, request.framed(&[], b"hello"))
-        },
+        }),
     },
 ];
 
@@ -325,8 +323,10 @@ fn is_refused_by_both(pair: &Pair<'_>) -> bool {
     // The host reports two `Upgrade` fields before the module runs, in which Envoy sees one.
     let asks_twice = pair.request.values("upgrade").count() > 1;
     let outcomes = [pair.host, pair.envoy];
+    // A request that came early has the number of the refused one, and is one of its own where the connection goes on.
+    let is_early = pair.request.early == Early::Request;
     let refused = |outcome: &&Outcome| {
-        outcome.forwarded.is_empty() && !matches!(outcome.answer.status, 100..=299)
+        (is_early || outcome.forwarded.is_empty()) && !matches!(outcome.answer.status, 100..=299)
     };
     outcomes.iter().all(refused)
         && (asks_twice || outcomes.iter().any(|one| is_before_policy(&one.answer)))

@@ -93,8 +93,11 @@ impl<'a> CookieLine<'a> {
     }
 }
 
-/// Appends one or more cookies to a header.
+/// Appends one or more cookies to a header. An empty line has none.
 fn append(cookies: &[u8], into: &mut Vec<u8>) {
+    if cookies.is_empty() {
+        return;
+    }
     if !into.is_empty() {
         into.extend_from_slice(b"; ");
     }

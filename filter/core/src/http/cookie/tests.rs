@@ -154,6 +154,13 @@ fn strips_ours_and_keeps_others_as_they_are() {
 }
 
 #[test]
+fn an_empty_line_adds_no_separator() {
+    let mut joined = b"a=b".to_vec();
+    names().scan(b"").append_others(&mut joined);
+    assert_eq!(joined, b"a=b");
+}
+
+#[test]
 fn upstreams_cannot_set_ours() {
     assert!(names().sets_own(b"__Host-jetway=evil; Path=/"));
     assert!(names().sets_own(b" __host-jetway_attempt_1=evil"));
@@ -208,6 +215,7 @@ proptest! {
         let names = names();
         names.scan(&header).append_others(&mut joined);
         let expected = match definition::strip(&names, &header) {
+            Stripped::Keep if header.is_empty() => b"first=1".to_vec(),
             Stripped::Keep => [b"first=1; ", header.as_slice()].concat(),
             Stripped::Replace(rest) => [b"first=1; ", rest.as_slice()].concat(),
             Stripped::Remove => b"first=1".to_vec(),

@@ -28,6 +28,7 @@ fn settings(config: Config, word: &str) -> Settings {
         module_cache: None,
         provider_access: ProviderAccess::default(),
         open_files: OPEN_FILES,
+        drain_time: limits::GRACE,
     }
 }
 

@@ -6,34 +6,42 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::accept_queue::{AcceptQueue, Listener};
+use super::connection_era::ConnectionEra;
 use crate::catch_panic::catch_panic;
 use crate::limits::{self, Hit};
 use crate::proxy::{Generations, Proxy};
 use crate::slots::ConnectionSlot;
 use crate::{connection, panic_point};
 
-/// Accepts connections without end, and serves each in a task of its own, with a permit that it holds to its end.
-pub(super) async fn accept(
-    generations: Rc<Generations>,
-    listener: TcpListener,
-    permits: Arc<Semaphore>,
-) {
-    loop {
-        let accepted = listener.accept().await;
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+/// What the accept loops of a worker share.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    pub(super) generations: Rc<Generations>,
+    /// Each connection holds a permit to its end.
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) connections: Rc<ConnectionEra>,
+}
+
+/// Accepts connections until the proxy stops, and serves each in a task of its own.
+pub(super) async fn accept(acceptor: Acceptor, listener: Listener) {
+    let mut listener = AcceptQueue::new(listener, acceptor.generations.shutdown.clone());
+    while let Some(accepted) = listener.next().await {
+        let permit = Arc::clone(&acceptor.permits).acquire_owned().await;
+        let Ok(permit) = permit else {
             return;
         };
-        let proxy = generations.current();
+        let proxy = acceptor.generations.current();
         match accepted {
             Ok((stream, peer)) => {
                 panic_point::pass("accept", peer);
                 let slot = proxy.slots.acquire(proxy.client_of(peer), permit).await;
                 // A refused connection is closed before it costs a TLS handshake.
                 if let Some(slot) = slot {
-                    spawn_connection(&generations, stream, peer, slot);
+                    spawn_connection(&acceptor, stream, peer, slot);
                 }
             }
             Err(error) => {
@@ -46,13 +54,15 @@ pub(super) async fn accept(
 }
 
 fn spawn_connection(
-    generations: &Rc<Generations>,
+    acceptor: &Acceptor,
     stream: TcpStream,
     peer: SocketAddr,
     slot: ConnectionSlot,
 ) {
-    let serving = connection::serve(Rc::clone(generations), stream, peer, slot);
+    let serving = connection::serve(Rc::clone(&acceptor.generations), stream, peer, slot);
+    let member = acceptor.connections.join();
     tokio::task::spawn_local(async move {
+        let _member = member;
         if catch_panic(serving).await.is_err() {
             tracing::error!(%peer, "connection closed: internal error (panic)");
         }
