@@ -11,7 +11,7 @@ use crate::command::{
 use crate::log::LogArgs;
 
 /// The version and, where it is known, the commit.
-const VERSION: &str = env!("JETWAY_VERSION");
+pub(crate) const VERSION: &str = env!("JETWAY_VERSION");
 /// The same, and when and of what the program was built.
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
     let seconds = env!("JETWAY_BUILD_TIME").parse().unwrap_or_default();

@@ -116,6 +116,11 @@ fn with_loss_report(directives: &str) -> String {
     format!("{DROPPED}=error,{directives}")
 }
 
+/// Returns how many lines of the log were dropped since the start of the process.
+pub(crate) fn count_dropped() -> u64 {
+    QUEUE.get().map_or(0, |queue| queue.count_dropped())
+}
+
 /// Prints a message for people to standard error, through the queue if there is one. A message that cannot be written is
 /// dropped.
 pub(crate) fn print_message(message: &str) {

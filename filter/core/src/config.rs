@@ -8,6 +8,7 @@ mod file_map;
 mod header_name;
 pub mod key;
 pub mod keys;
+mod monitoring;
 mod origin;
 mod pem;
 mod placeholder;
@@ -19,6 +20,7 @@ mod variables;
 pub use branding::{Branding, Contact, MAX_IMAGE, Shades};
 pub use email_trust::{EmailProof, EmailTrust, EmailVerification};
 pub use error::{ConfigError, Loaded};
+pub use monitoring::{AdminAddress, MetricsListener, Monitoring};
 pub use origin::Origin;
 pub use pem::Pem;
 pub use provider_kind::{ProviderKind, needs_provider_url};
@@ -54,6 +56,8 @@ pub struct Config {
     pub identity: IdentitySettings,
     /// How Jetway's pages look.
     pub branding: Branding,
+    /// Where Jetway's own proxy shows its metrics and its health.
+    pub monitoring: Monitoring,
 }
 
 /// How upstreams learn the user's identity on routes with `pass_identity_headers`.

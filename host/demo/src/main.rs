@@ -25,7 +25,7 @@ use jetway::LogArgs;
 use jetway_core::config::{Config, Loaded};
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::limits;
-use jetway_proxy::serve::{self, Settings};
+use jetway_proxy::serve::{self, ProcessFacts, Settings};
 use jetway_proxy::tls::{Certificates, Chain, TicketKeys, Trust};
 use serde_json::Value;
 
@@ -244,6 +244,7 @@ fn settings(
     certificate: &ThrowAway,
 ) -> anyhow::Result<Settings> {
     Ok(Settings {
+        process: ProcessFacts::default(),
         config,
         file,
         certificates: Certificates::Tls(vec![chain(certificate)?]),

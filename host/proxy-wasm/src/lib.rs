@@ -107,6 +107,7 @@
 //! - Shared queues, gRPC calls and foreign functions return the failing status that the SDKs accept.
 
 mod abi;
+mod activity;
 mod backoff;
 mod call_counts;
 mod callbacks;
@@ -135,6 +136,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use activity::PluginActivity;
 pub use call_counts::CallCounts;
 pub use calls::{CallFuture, CallReply, HttpCalls, NoCalls};
 pub use config::PluginConfig;

@@ -216,6 +216,7 @@ impl Plugin {
             InstanceState::Live(instance) => instance.born.elapsed(),
             InstanceState::Dead | InstanceState::Ended => return,
         };
+        self.env.services.shared.activity.count_trap();
         self.replace_instance(InstanceState::Dead);
         let wait = self.next_wait(age);
         tracing::error!(

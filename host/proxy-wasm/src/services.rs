@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::activity::PluginActivity;
 use crate::calls::{HttpCalls, NoCalls};
 use crate::head::StreamFacts;
 use crate::log::{Log, TracingLog};
@@ -48,6 +49,8 @@ pub struct Shared {
     pub data: Arc<dyn SharedData>,
     /// Metrics.
     pub metrics: Arc<dyn Metrics>,
+    /// Counts what the instances do.
+    pub activity: Arc<PluginActivity>,
 }
 
 impl Default for Shared {
@@ -55,6 +58,7 @@ impl Default for Shared {
         Self {
             data: Arc::new(MemoryData::default()),
             metrics: Arc::new(MetricTable::default()),
+            activity: Arc::default(),
         }
     }
 }

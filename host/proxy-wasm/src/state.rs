@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::task::AbortHandle;
-use wasmtime::{Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
+use wasmtime::{Memory, StoreLimitsBuilder, TypedFunc};
 
+use crate::activity::CountedLimits;
 use crate::context::{Contexts, StreamContext};
 use crate::plugin::Plugin;
 use crate::request_body::KeptBytes;
@@ -42,7 +44,7 @@ pub(crate) struct State {
     /// The plugin's allocator, once it is instantiated. `Rc`, as cloning the function itself costs more than a call.
     pub allocator: Option<Rc<TypedFunc<u32, u32>>>,
     /// Limits that wasmtime enforces.
-    pub limits: StoreLimits,
+    pub limits: CountedLimits,
     /// The data that all instances of the plugin share.
     pub env: Rc<InstanceEnv>,
     /// Identifies the instance for tasks.
@@ -66,14 +68,16 @@ pub(crate) struct State {
 impl State {
     /// Creates the state of an instance that is about to start.
     pub(crate) fn new(env: Rc<InstanceEnv>, link: Link) -> Self {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(MEMORY_LIMIT)
+            .table_elements(TABLE_LIMIT)
+            .instances(1)
+            .build();
+        let activity = Arc::clone(&env.services.shared.activity);
         Self {
             memory: None,
             allocator: None,
-            limits: StoreLimitsBuilder::new()
-                .memory_size(MEMORY_LIMIT)
-                .table_elements(TABLE_LIMIT)
-                .instances(1)
-                .build(),
+            limits: CountedLimits::new(limits, activity),
             env,
             link,
             contexts: Contexts::default(),

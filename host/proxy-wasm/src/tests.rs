@@ -162,6 +162,7 @@ impl Rig {
         let shared = Shared {
             data: Arc::clone(&shared.data),
             metrics: Arc::<MetricTable>::clone(&metrics),
+            activity: Arc::clone(&shared.activity),
         };
         let services = Services {
             calls: Rc::<Upstreams>::clone(&upstreams),

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
@@ -18,6 +19,7 @@ use jetway_core::refusal::repeats::{Repeats, Summary};
 use jetway_core::time::Timestamp;
 
 use crate::body::Progress;
+use crate::metrics::{WebsocketEnd, WorkerMetrics};
 use crate::panic_point;
 use crate::upstream::{Destination, Upstream};
 use crate::wasm::{RequestHead, Stream, Verdict};
@@ -81,6 +83,11 @@ pub(crate) struct AccessEntry {
     received_bytes: u64,
     sent_bytes: u64,
     decision: LoggedDecision,
+    /// Whether the request became a WebSocket.
+    is_websocket: bool,
+    /// Whether the WebSocket is open.
+    has_open_websocket: bool,
+    metrics: Arc<WorkerMetrics>,
     details: Cow<'static, str>,
     has_failed: bool,
 }
@@ -99,6 +106,7 @@ impl AccessEntry {
         request: &http::request::Parts,
         client: IpAddr,
         request_id: HeaderValue,
+        metrics: Arc<WorkerMetrics>,
     ) -> Self {
         Self {
             started: Instant::now(),
@@ -116,6 +124,9 @@ impl AccessEntry {
             received_bytes: 0,
             sent_bytes: 0,
             decision: LoggedDecision::default(),
+            is_websocket: false,
+            has_open_websocket: false,
+            metrics,
             details: Cow::Borrowed(""),
             has_failed: false,
         }
@@ -123,14 +134,15 @@ impl AccessEntry {
 
     /// Records the plugin's decision: the stream has its account, and the word and the reasons of a reply.
     pub(crate) fn set_decision(&mut self, verdict: &Verdict<RequestHead>, stream: &Stream) {
-        if !is_enabled() {
-            return;
-        }
         let read = |name| {
             let value = stream.attached_property(name).unwrap_or_default();
             String::from_utf8_lossy(&value).into_owned()
         };
         self.decision = match verdict {
+            Verdict::Continue(_) if !is_enabled() => {
+                self.metrics.allowed.increment();
+                return;
+            }
             Verdict::Continue(_) => LoggedDecision {
                 word: Cow::Borrowed(ExplainedDecision::Allow.word()),
                 reasons: String::new(),
@@ -143,6 +155,11 @@ impl AccessEntry {
             },
             Verdict::Paused | Verdict::Closed | Verdict::Failed => return,
         };
+        let LoggedDecision { word, reasons, .. } = &self.decision;
+        match verdict {
+            Verdict::Continue(_) => self.metrics.allowed.increment(),
+            _ => self.metrics.answered.count(word, reasons),
+        }
     }
 
     /// Returns the address of the client, as far as it is certain.
@@ -204,6 +221,36 @@ impl AccessEntry {
     pub(crate) fn add_details(&mut self, details: impl Into<Cow<'static, str>>) {
         if self.details.is_empty() {
             self.details = details.into();
+        }
+    }
+
+    /// Counts a WebSocket that was opened.
+    pub(crate) fn begin_websocket(&mut self) {
+        self.is_websocket = true;
+        self.has_open_websocket = true;
+        self.metrics.opened_websockets.increment();
+    }
+
+    /// Records how a WebSocket ended. Without this call it broke.
+    pub(crate) fn end_websocket(&mut self, end: WebsocketEnd) {
+        self.add_details(end.details());
+        if std::mem::take(&mut self.has_open_websocket) {
+            self.metrics.count_websocket_end(end);
+        }
+    }
+
+    /// Counts the request, which has ended.
+    fn count(&mut self) {
+        if std::mem::take(&mut self.has_open_websocket) {
+            self.metrics.count_websocket_end(WebsocketEnd::Broken);
+        }
+        let duration = (!self.is_websocket).then(|| self.started.elapsed());
+        if let Some(duration) = duration {
+            self.metrics.total.observe(duration);
+        }
+        match &self.route {
+            Some(route) => route.metrics.count(self.status, duration),
+            None => self.metrics.unrouted.count(self.status),
         }
     }
 
@@ -298,6 +345,7 @@ impl Drop for AccessEntry {
             self.mark_failed();
             self.details = Cow::Borrowed("internal error (panic)");
         }
+        self.count();
         if is_enabled() && self.has_own_line() {
             self.write();
         }
@@ -366,7 +414,12 @@ mod tests {
             .body(())
             .unwrap();
         let id = HeaderValue::from_static("id-1");
-        AccessEntry::begin(&request.into_parts().0, client.parse().unwrap(), id)
+        AccessEntry::begin(
+            &request.into_parts().0,
+            client.parse().unwrap(),
+            id,
+            Arc::default(),
+        )
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, header};
@@ -86,7 +86,14 @@ impl HttpCalls for Providers {
         let pool = Rc::clone(self.pools.get(upstream)?);
         let name = upstream.to_owned();
         Some(Box::pin(async move {
-            match tokio::time::timeout(timeout, call(&pool, request)).await {
+            let started = Instant::now();
+            let result = tokio::time::timeout(timeout, call(&pool, request)).await;
+            let metrics = pool.metrics();
+            metrics.calls.observe(started.elapsed());
+            if !matches!(result, Ok(Ok(_))) {
+                metrics.failed_calls.increment();
+            }
+            match result {
                 Ok(Ok(reply)) => reply,
                 Ok(Err(error)) => {
                     tracing::warn!(provider = name, "a call to the provider failed: {error:#}");

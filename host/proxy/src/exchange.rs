@@ -18,7 +18,8 @@ pub(crate) use response_body::ResponseBody;
 pub(crate) use tunnel::open_websockets;
 
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use http::header::{self, HeaderName};
 use http::request::Parts;
@@ -65,7 +66,12 @@ pub(crate) async fn handle_request(
     let origin = RequestOrigin::read(&parts.headers, client.facts.peer, proxy.trusted_proxies);
     let mut exchange = Exchange {
         active: client.begin_request(),
-        entry: AccessEntry::begin(&parts, origin.client.ip(), proxy.request_ids.next()),
+        entry: AccessEntry::begin(
+            &parts,
+            origin.client.ip(),
+            proxy.request_ids.next(),
+            Arc::clone(&proxy.metrics),
+        ),
         error_format: ErrorFormat::of(&parts),
         is_head: parts.method == Method::HEAD,
         is_upgrade: websocket::is_upgrade(&parts),
@@ -205,6 +211,7 @@ impl Exchange {
     ) -> Result<RequestHead, EarlyResponse> {
         let has_body = !is_tunnel && !self.body.is_end();
         let is_end = !is_tunnel && !has_body;
+        let started = Instant::now();
         let plugin = &self.proxy.plugin;
         let (stream, verdict) = plugin.request(request.head, is_end, request.facts);
         let stream = self.stream.insert(stream);
@@ -215,6 +222,7 @@ impl Exchange {
             Verdict::Paused => stream.resumed().await,
             verdict => verdict,
         };
+        self.proxy.metrics.decision.observe(started.elapsed());
         self.entry.set_decision(&verdict, stream);
         permitted(verdict)
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admin;
 mod body;
 pub mod callouts;
 mod catch_panic;
@@ -14,6 +15,7 @@ mod error_response;
 mod exchange;
 mod fault;
 pub mod limits;
+pub mod metrics;
 mod module_log;
 mod panic_point;
 mod proxy;

@@ -176,3 +176,14 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often refusals without a line of their own are summed up.
 pub(crate) const LOG_SUMMARY: Duration = Duration::from_secs(1);
+
+/// Connections of each of the listeners for metrics, probes and operators. They share [`PROCESS_DESCRIPTORS`], and each carries
+/// one request of a program that asks every few seconds.
+pub(crate) const ADMIN_CONNECTIONS: usize = 8;
+
+/// How long such a request may take, its response included: less than the ten seconds after which monitoring systems give up
+/// would cut off slow ones, and more would let idle clients hold all connections.
+pub(crate) const ADMIN_REQUEST: Duration = Duration::from_secs(10);
+
+/// Bytes of the head of such a request: monitoring systems and probes send a few hundred. It is the least that hyper allows.
+pub(crate) const ADMIN_HEAD_BYTES: usize = 8 * 1024;

@@ -2,11 +2,14 @@
 
 mod generations;
 mod plugin_config;
+mod process_facts;
+mod readings;
 mod settings;
 mod shared;
 mod shared_limits;
 
 pub(crate) use generations::Generations;
+pub use process_facts::ProcessFacts;
 pub use settings::Settings;
 pub(crate) use shared::ProxyShared;
 
@@ -20,6 +23,7 @@ use jetway_core::http::page::Theme;
 use tokio_rustls::TlsAcceptor;
 
 use crate::callouts::Providers;
+use crate::metrics::WorkerMetrics;
 use crate::module_log::ModuleLog;
 use crate::request_id::RequestIds;
 use crate::shutdown::Shutdown;
@@ -52,6 +56,8 @@ pub(crate) struct Proxy {
     pub(crate) request_ids: RequestIds,
     /// The theme of the proxy's own pages.
     pub(crate) theme: Theme,
+    /// This worker's counters.
+    pub(crate) metrics: Arc<WorkerMetrics>,
     /// Triggered when another configuration becomes active.
     retired: Shutdown,
     /// Whether clients are asked for certificates.
@@ -95,6 +101,7 @@ impl Proxy {
             shutdown,
             request_ids: RequestIds::default(),
             theme: Theme::new(&config.branding),
+            metrics: shared.limits.upstreams.metrics.add_worker(),
             retired: Shutdown::default(),
             is_mutual: shared.is_mutual,
             providers,

@@ -3,6 +3,7 @@
 mod file_watcher;
 mod inherited;
 mod listen;
+mod monitoring;
 mod reload;
 mod service_manager;
 #[cfg(test)]
@@ -10,7 +11,7 @@ mod tests;
 mod vital_tasks;
 mod worker;
 
-pub use crate::proxy::Settings;
+pub use crate::proxy::{ProcessFacts, Settings};
 pub use listen::{parse_addresses, try_address};
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
+use crate::admin::{AdminServer, Overview, Stage};
 use crate::catch_panic::catch_panic_in;
 use crate::limits;
 use crate::proxy::ProxyShared;
@@ -143,6 +145,7 @@ async fn reload_when_triggered(
         // The files of a failed attempt are watched too, because a change of any of them may fix it.
         let (result, files) = file::record_reads(|| running.reload(catch_panic_in(&mut read)?));
         triggers.watcher.set(files);
+        running.shared.count_reload(result.is_ok());
         log_reload(&result);
         service.ready(&running.describe());
     }
@@ -177,6 +180,9 @@ fn start_on(sockets: Vec<InheritedSocket>, settings: Settings) -> anyhow::Result
     let drain_time = settings.drain_time;
     // Addresses first, because an address in use is the most common mistake and is found quickly.
     let sockets = listen::open_all(sockets, &settings.addresses, workers)?;
+    let overview = Arc::<Overview>::default();
+    let admin_listeners = monitoring::open_listeners(&settings.config.monitoring)?;
+    let admin = AdminServer::start(admin_listeners, &overview)?;
     let addresses = listen::local_addresses(&sockets)?;
     let shared = Arc::new(ProxyShared::prepare(settings)?);
     let (failure_sender, failures) = mpsc::unbounded_channel();
@@ -189,10 +195,14 @@ fn start_on(sockets: Vec<InheritedSocket>, settings: Settings) -> anyhow::Result
         shutdown: Shutdown::default(),
         threads: Vec::new(),
         failures,
+        overview,
+        _admin: admin,
         drain_time,
         drained,
     };
     running.start_workers(sockets, &failure_sender, &undrained)?;
+    running.overview.set_active(Arc::clone(&running.shared));
+    running.overview.set_stage(Stage::Serving);
     Ok(running)
 }
 
@@ -207,6 +217,9 @@ pub struct Running {
     shutdown: Shutdown,
     threads: Vec<JoinHandle<()>>,
     failures: mpsc::UnboundedReceiver<anyhow::Error>,
+    /// The state of the process, as the admin listeners see it.
+    overview: Arc<Overview>,
+    _admin: AdminServer,
     /// How long requests in progress may take when the proxy stops.
     drain_time: Duration,
     /// Disconnected when no worker has a connection of before the drain.
@@ -244,6 +257,7 @@ impl Running {
     /// request has ended, at the latest after the drain time.
     pub(crate) fn stop(mut self) {
         let ending = limits::LAST_REQUESTS.min(self.drain_time / 2);
+        self.overview.set_stage(Stage::Stopping);
         self.shutdown.drain(Instant::now() + self.drain_time);
         // The workers send nothing, and drop their ends of the channel.
         let _ = self.drained.recv_timeout(self.drain_time - ending);

@@ -95,6 +95,11 @@ impl ConnectionSlots {
         })
     }
 
+    /// Returns the number of connections and the most there may be.
+    pub(crate) fn usage(&self) -> (u64, u64) {
+        (self.table().connections.len() as u64, self.limit as u64)
+    }
+
     /// Acquires a slot for a new connection; `client` is the address to count it for, if that is known already. `None`
     /// means that the connection is refused, and the hit is recorded. `worker` is dropped together with the slot.
     pub(crate) async fn acquire(

@@ -3,14 +3,17 @@
 mod certificate;
 mod client;
 mod client_authority;
+mod metrics_listener;
 mod peer_certificate;
 mod pem;
 mod server_verifier;
 #[cfg(test)]
 pub(crate) mod testing;
+mod validity;
 
 pub use certificate::{Certificates, Chain, TicketKeys};
 pub use client::{Roots, Trust};
+pub use metrics_listener::build_metrics_tls;
 pub(crate) use peer_certificate::read_peer_certificate;
 
 use std::sync::Arc;

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use clap::Args;
 use jetway_proxy::callouts::ProviderAccess;
 use jetway_proxy::limits;
-use jetway_proxy::serve::{self, Settings};
+use jetway_proxy::serve::{self, ProcessFacts, Settings};
 
-use crate::{config, module, module_cache};
+use crate::args::VERSION;
+use crate::{config, log, module, module_cache};
 
 /// The most seconds of `--drain-time`: an hour, for large downloads. A longer time is a mistake.
 const MAX_DRAIN_TIME: u64 = 3_600;
@@ -84,6 +85,10 @@ fn read_settings(args: &RunArgs) -> anyhow::Result<Settings> {
         module_cache: module_cache_directory(args),
         provider_access: ProviderAccess::default(),
         open_files: limits::raise_open_files()?,
+        process: ProcessFacts {
+            version: VERSION,
+            dropped_log_lines: log::count_dropped,
+        },
         drain_time: Duration::from_secs(args.drain_time),
     })
 }

@@ -27,6 +27,8 @@ struct QueueState {
     bytes: usize,
     /// Lines that did not fit, since the count was last taken.
     dropped: u64,
+    /// Lines that were dropped since the start, those included that the writer could not write.
+    total_dropped: u64,
     /// Whether the writer waits for a line.
     is_awaited: bool,
     is_closed: bool,
@@ -50,6 +52,7 @@ impl LogQueue {
         let mut state = self.lock();
         if !state.has_room(line.len()) {
             state.dropped = state.dropped.saturating_add(1);
+            state.total_dropped = state.total_dropped.saturating_add(1);
             return;
         }
         state.bytes = state.bytes.saturating_add(line.len());
@@ -79,6 +82,17 @@ impl LogQueue {
             state = wait(&self.news, state, left);
             state.is_awaited = false;
         }
+    }
+
+    /// Returns the number of lines that were dropped since the start.
+    pub(super) fn count_dropped(&self) -> u64 {
+        self.lock().total_dropped
+    }
+
+    /// Counts a line that could not be written.
+    pub(super) fn count_unwritten(&self) {
+        let mut state = self.lock();
+        state.total_dropped = state.total_dropped.saturating_add(1);
     }
 
     /// Returns the number of lines that were dropped since the last call.

@@ -46,7 +46,13 @@ impl<W: Write> LogWriter<W> {
             self.lost = self.lost.saturating_add(queue.take_dropped());
             self.report_losses();
             match next {
-                NextLine::Line(line) => self.write(&line),
+                NextLine::Line(line) => {
+                    let lost = self.lost;
+                    self.write(&line);
+                    if self.lost > lost {
+                        queue.count_unwritten();
+                    }
+                }
                 NextLine::Nothing => {}
                 NextLine::End => break,
             }

@@ -179,6 +179,12 @@ impl SupportedBy {
         host: true,
         envoy: true,
     };
+    /// Jetway's own proxy alone: Envoy has its own way to do the same.
+    pub const HOST: Self = Self {
+        filter: false,
+        host: true,
+        envoy: false,
+    };
     /// The module and both proxies.
     pub const ALL: Self = Self {
         filter: true,

@@ -4,6 +4,7 @@ mod api_client;
 mod client_authority;
 mod identity;
 mod listener;
+mod monitoring;
 mod provider;
 mod session;
 
@@ -23,6 +24,7 @@ use crate::diagnostics::{Findings, KeyPath};
 use client_authority::{Enforcement, read_client_authority};
 use identity::read_identity;
 use listener::read_listener;
+use monitoring::read_monitoring;
 use provider::{check_tenants, is_github, read_provider};
 use session::read_session;
 
@@ -94,6 +96,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
             .unwrap_or_else(|| Common::default().timeout),
     };
     let branding = Branding::read(&file, findings);
+    let monitoring = read_monitoring(&file, findings);
     let mut routes = read_routes(&file, &common, findings);
     let asks = routes.iter().any(Route::asks_for_identity);
     let provider = read_provider(&file, asks, findings);
@@ -125,6 +128,7 @@ fn read_file(value: &Value, findings: &mut Findings) -> Option<Config> {
         session: session?,
         identity,
         branding,
+        monitoring,
     })
 }
 

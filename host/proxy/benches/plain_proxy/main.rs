@@ -15,6 +15,7 @@ mod wasm;
 #[path = "../../src"]
 mod host {
     pub(crate) mod access;
+    pub(crate) mod admin;
     pub(crate) mod body;
     pub(crate) mod callouts;
     pub(crate) mod catch_panic;
@@ -24,6 +25,7 @@ mod host {
     pub(crate) mod exchange;
     pub(crate) mod fault;
     pub(crate) mod limits;
+    pub(crate) mod metrics;
     pub(crate) mod module_log;
     pub(crate) mod panic_point;
     pub(crate) mod proxy;
@@ -40,9 +42,9 @@ mod host {
 
 // The modules refer to each other by paths from the crate root.
 use host::{
-    access, body, callouts, catch_panic, client, connection, error_response, exchange, fault,
-    limits, module_log, panic_point, proxy, request_id, serve, shutdown, slots, tls, transport,
-    upstream,
+    access, admin, body, callouts, catch_panic, client, connection, error_response, exchange,
+    fault, limits, metrics, module_log, panic_point, proxy, request_id, serve, shutdown, slots,
+    tls, transport, upstream,
 };
 
 #[cfg(test)]
@@ -67,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         "this proxy checks nothing: loopback only"
     );
     let settings = serve::Settings {
+        process: serve::ProcessFacts::default(),
         certificates: tls::Certificates::read(&config.listener)?,
         config,
         file,

@@ -1,6 +1,7 @@
 //! Prepares a connection for its first request: PROXY protocol header and TLS handshake.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use rustls::ProtocolVersion;
 use tokio::net::TcpStream;
@@ -82,7 +83,13 @@ async fn secure(proxy: &Proxy, stream: TcpStream) -> Option<(Transport, Option<T
     let Some(acceptor) = &proxy.tls else {
         return Some((Transport::Plain(stream), None));
     };
-    match timeout(limits::TLS_HANDSHAKE, acceptor.accept(stream)).await {
+    let started = Instant::now();
+    let result = timeout(limits::TLS_HANDSHAKE, acceptor.accept(stream)).await;
+    match &result {
+        Ok(Ok(_)) => proxy.metrics.handshake.observe(started.elapsed()),
+        Ok(Err(_)) | Err(_) => proxy.metrics.failed_handshakes.increment(),
+    }
+    match result {
         Ok(Ok(stream)) => {
             let facts = read_tls_facts(&stream)?;
             let stream = Box::new(TlsStream::Server(stream));

@@ -33,7 +33,7 @@ impl Exchange {
     }
 
     /// Passes on the response that opens a WebSocket, and starts its tunnel.
-    pub(super) fn open_tunnel(self, response: UpgradeResponse) -> Response<ResponseBody> {
+    pub(super) fn open_tunnel(mut self, response: UpgradeResponse) -> Response<ResponseBody> {
         let UpgradeResponse {
             head,
             ends,
@@ -41,6 +41,7 @@ impl Exchange {
             progress,
         } = response;
         self.client.become_tunnel();
+        self.entry.begin_websocket();
         let shutdown = self.proxy.shutdown.clone();
         let finish = self.finish(head.status, Some(lease));
         tokio::task::spawn_local(tunnel::run(ends, finish, progress, shutdown));

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::finish::Finish;
 use crate::body::Progress;
 use crate::limits;
+use crate::metrics::WebsocketEnd;
 use crate::shutdown::Shutdown;
 use crate::wasm::{Ended, Stream};
 use close_frame::CloseFrame;
@@ -77,7 +78,7 @@ pub(super) async fn run(
     let is_cockpit = ends.is_cockpit;
     let tunnel = async {
         let Ok((to_client, to_upstream)) = tokio::try_join!(ends.client, ends.upstream) else {
-            return BROKEN;
+            return WebsocketEnd::Broken;
         };
         finish.entry.pass_panic_point("tunnel");
         let tunnel = Tunnel {
@@ -98,17 +99,14 @@ pub(super) async fn run(
         let close = wait_for_close(stream.as_ref(), is_cockpit, &shutdown);
         tunnel.run(close).await
     };
-    let details = tokio::select! {
-        details = tunnel => details,
-        _ = progress.wait_for_overrun() => "websocket: no data for too long",
+    let end = tokio::select! {
+        end = tunnel => end,
+        _ = progress.wait_for_overrun() => WebsocketEnd::Overrun,
     };
     finish.entry.count_received(client.read_bytes());
     finish.entry.count_sent(upstream.read_bytes());
-    finish.entry.add_details(details);
+    finish.entry.end_websocket(end);
 }
-
-/// Log details of a WebSocket whose connection broke.
-const BROKEN: &str = "websocket: a connection broke";
 
 /// The reason why the proxy closes a WebSocket.
 struct CloseReason {
@@ -116,8 +114,8 @@ struct CloseReason {
     message: Option<LastMessage>,
     /// The close frame for the client.
     frame: CloseFrame,
-    /// The details for the log.
-    details: &'static str,
+    /// The end for the log and the metrics.
+    end: WebsocketEnd,
 }
 
 /// Waits until the plugin or a shutdown closes the WebSocket.
@@ -132,18 +130,18 @@ async fn wait_for_close(
             None => std::future::pending().await,
         }
     };
-    let (frame, details) = tokio::select! {
+    let (frame, end) = tokio::select! {
         ended = plugin => match ended {
-            Ended::Closed => (CloseFrame::SessionEnded, "websocket: ended by the plugin"),
-            Ended::Lost => (CloseFrame::GoingAway, "websocket: the plugin was restarted"),
+            Ended::Closed => (CloseFrame::SessionEnded, WebsocketEnd::SessionEnded),
+            Ended::Lost => (CloseFrame::GoingAway, WebsocketEnd::PluginLost),
         },
-        () = shutdown.triggered() => (CloseFrame::GoingAway, "websocket: the proxy shuts down"),
+        () = shutdown.triggered() => (CloseFrame::GoingAway, WebsocketEnd::Shutdown),
     };
     let told = stream.filter(|_| is_cockpit && frame == CloseFrame::SessionEnded);
     CloseReason {
         message: told.and_then(LastMessage::read),
         frame,
-        details,
+        end,
     }
 }
 
@@ -160,13 +158,13 @@ where
     F: FnMut(&[u8]) + Unpin,
     G: FnMut(&[u8]) + Unpin,
 {
-    /// Copies both ways until one side ends or `close` completes, and returns details for the log.
-    async fn run(mut self, close: impl Future<Output = CloseReason>) -> &'static str {
+    /// Copies both ways until one side ends or `close` completes, and returns why they ended.
+    async fn run(mut self, close: impl Future<Output = CloseReason>) -> WebsocketEnd {
         let (client, upstream) = (self.client.traffic, self.upstream.traffic);
         let reason = {
             let mut copying = pin!(copy(&mut self.client, &mut self.upstream));
             let reason = tokio::select! {
-                result = &mut copying => return describe_end(&result),
+                result = &mut copying => return websocket_end_of(&result),
                 reason = close => reason,
             };
             client.stop_after_frame();
@@ -189,7 +187,7 @@ where
             )
         };
         let _ = timeout(limits::TUNNEL_CLOSE_TIME, closing).await;
-        reason.details
+        reason.end
     }
 }
 
@@ -210,10 +208,10 @@ async fn finish_frames(
     .await;
 }
 
-fn describe_end(result: &std::io::Result<()>) -> &'static str {
+fn websocket_end_of(result: &std::io::Result<()>) -> WebsocketEnd {
     match result {
-        Ok(()) => "websocket",
-        Err(_) => BROKEN,
+        Ok(()) => WebsocketEnd::Closed,
+        Err(_) => WebsocketEnd::Broken,
     }
 }
 
@@ -243,7 +241,7 @@ mod tests {
     async fn tunnel(
         buffer: usize,
         talk: impl AsyncFnOnce(DuplexStream, DuplexStream, oneshot::Sender<()>),
-    ) -> (&'static str, u64, u64) {
+    ) -> (WebsocketEnd, u64, u64) {
         let (client, one) = duplex(buffer);
         let (other, upstream) = duplex(buffer);
         let (from_client, from_upstream) = (Traffic::default(), Traffic::default());
@@ -265,7 +263,7 @@ mod tests {
                 Ok(()) => CloseReason {
                     message: LastMessage::new(LAST.to_vec()),
                     frame: CloseFrame::SessionEnded,
-                    details: "closed",
+                    end: WebsocketEnd::SessionEnded,
                 },
                 Err(_) => std::future::pending().await,
             }
@@ -296,7 +294,7 @@ mod tests {
             let (answer, question) = tokio::join!(asking, answering);
             assert_eq!((question.len(), answer.len()), (100_000, 50_000));
         });
-        assert_eq!(ended.await, ("websocket", 100_000, 50_000));
+        assert_eq!(ended.await, (WebsocketEnd::Closed, 100_000, 50_000));
     }
 
     #[tokio::test(start_paused = true)]
@@ -394,7 +392,7 @@ mod tests {
                     assert!(is_well_ended(&without_last_message(&got_down), &down));
                     assert!(is_well_ended(&got_up, &up));
                 });
-                assert_eq!(ended.await.0, "closed");
+                assert_eq!(ended.await.0, WebsocketEnd::SessionEnded);
             });
         }
     }

@@ -1,6 +1,7 @@
 //! Sends a permitted request to the upstream, and shows the head of the response to the plugin.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::response::Parts;
 use http::{Response, StatusCode};
@@ -122,6 +123,7 @@ impl Exchange {
         sending: impl Future<Output = Result<(Response<Incoming>, Lease), SendFault>>,
         progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), EarlyResponse> {
+        let started = Instant::now();
         let stream = self.stream.as_ref();
         let closed = async {
             match stream {
@@ -146,6 +148,7 @@ impl Exchange {
             self.entry.add_details(details);
             fault
         })?;
+        self.proxy.metrics.first_byte.observe(started.elapsed());
         if let Some(problem) = response_framing::find_problem(response.headers()) {
             self.entry.add_details(problem);
             return Err(Fault::BadAnswer.into());

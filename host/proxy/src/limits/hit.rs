@@ -103,6 +103,12 @@ impl Hit {
         self.counter().total.load(Ordering::Relaxed)
     }
 
+    /// Returns the number of hits of each limit, by its name.
+    pub(crate) fn counts() -> Vec<(&'static str, u64)> {
+        let counts = Self::ALL.into_iter().map(|hit| (hit.name(), hit.count()));
+        counts.collect()
+    }
+
     /// Logs sums of the hits that were not logged yet. Call it every [`HIT_SUMMARY`].
     pub(crate) fn log_sums() {
         let now = Instant::now();

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jetway_core::config::Config;
+use jetway_core::config::key::{Key, Support, SupportedBy};
+use jetway_core::config::keys::GLOBAL;
 use jetway_core::contract::SECRET_VARIABLES;
 use jetway_core::secret::Secret;
 use serde_json::Value;
@@ -16,12 +18,18 @@ pub(super) fn encode_configuration(mut file: Value, listening: &str) -> anyhow::
     if let Value::Object(keys) = &mut file {
         keys.retain(|key, _| {
             let mut secrets = SECRET_VARIABLES.iter().map(|(secret, _)| *secret);
-            let is_replaced = key.eq_ignore_ascii_case(ADDRESS);
+            let is_replaced = key.eq_ignore_ascii_case(ADDRESS) || is_for_proxy_alone(key);
             !is_replaced && !secrets.any(|secret| key.eq_ignore_ascii_case(secret))
         });
         keys.insert(ADDRESS.to_owned(), listening.into());
     }
     Ok(serde_json::to_vec(&file)?)
+}
+
+/// Returns whether only the proxy supports a key, so that the plugin need not know its value, which may be a secret.
+fn is_for_proxy_alone(key: &str) -> bool {
+    let known = Key::find(GLOBAL, &key.to_ascii_lowercase());
+    known.is_some_and(|key| key.support == Support::Supported(SupportedBy::HOST))
 }
 
 /// Returns the plugin's environment variables: the secrets of the configuration.
@@ -69,6 +77,8 @@ mod tests {
             "idp_client_secret": "client-s3cret",
             "Cookie_Secret": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
             "insecure_server": true,
+            "Metrics_Address": ":9902",
+            "metrics_basic_auth": "cHJvbTpzM2NyZXQ=",
             "routes": [{"from": "https://a.example.com", "to": "http://127.0.0.1:1",
                 "policy": [{"allow": {"or": [{"email": {"is": "alice@example.com"}}]}}]}],
         })
@@ -79,6 +89,7 @@ mod tests {
         let text = String::from_utf8(encode_configuration(file(), ":8443").unwrap()).unwrap();
         assert!(text.contains("idp.example.com"));
         assert!(!text.contains("s3cret") && !text.contains("AQEB"), "{text}");
+        assert!(!text.to_lowercase().contains("metrics"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jetway_core::config::Config;
 use serde_json::Value;
 
+use super::ProcessFacts;
 use crate::callouts::ProviderAccess;
 use crate::tls::Certificates;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub provider_access: ProviderAccess,
     /// The limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
     pub open_files: u64,
+    /// What metrics and status tell about the process.
+    pub process: ProcessFacts,
     /// How long requests in progress may take to end when the proxy stops. `limits::GRACE` is the usual time.
     pub drain_time: Duration,
 }

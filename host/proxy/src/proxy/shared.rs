@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use jetway_core::config::Config;
+use jetway_core::config::{Config, Monitoring};
 use jetway_core::hex::encode_hex;
 use jetway_core::secret::Secret;
 use rustls::ServerConfig;
 use sha2::{Digest as _, Sha256};
 
+use super::process_facts::RunningProcess;
+use super::readings::describe_configuration;
 use super::shared_limits::SharedLimits;
 use super::{Settings, plugin_config};
 use crate::callouts::ProviderAccess;
 use crate::limits::Budget;
+use crate::metrics::ConfigurationReading;
 use crate::tls::{Certificates, Roots, TicketKeys};
 use crate::upstream::Routes;
 use crate::wasm::{Engine, Module, ModuleCache, PluginConfig, Shared};
@@ -32,6 +35,10 @@ pub(crate) struct ProxyShared {
     pub(super) provider_access: ProviderAccess,
     /// The addresses that the settings name.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The process that serves this configuration.
+    pub(crate) process: RunningProcess,
+    /// The configuration as metrics and status describe it.
+    pub(super) configuration: ConfigurationReading,
     plugin_configuration: Vec<u8>,
     plugin_variables: Vec<(String, Secret)>,
 }
@@ -120,7 +127,15 @@ impl ProxyShared {
         // Each worker builds its own routes. These only report errors, and record which files are read.
         Routes::new(&config.routes, &Roots::default(), &limits.upstreams)?;
         let listening = &config.listener.address;
+        let plugin_configuration = plugin_config::encode_configuration(settings.file, listening)?;
+        let routes = config.routes.len();
+        let validities = settings.certificates.validities();
         Ok(Self {
+            process: RunningProcess {
+                facts: settings.process,
+                workers: settings.workers,
+            },
+            configuration: describe_configuration(&plugin_configuration, routes, validities),
             tls,
             tickets,
             is_mutual,
@@ -129,10 +144,20 @@ impl ProxyShared {
             limits,
             addresses: settings.addresses,
             provider_access: settings.provider_access,
-            plugin_configuration: plugin_config::encode_configuration(settings.file, listening)?,
+            plugin_configuration,
             plugin_variables: plugin_config::read_variables(&config),
             config,
         })
+    }
+
+    /// Returns the number of plugin instances that exist, those of earlier configurations included.
+    pub(crate) fn live_instances(&self) -> u64 {
+        self.data.activity.instances()
+    }
+
+    /// Returns the listeners for metrics, probes and operators.
+    pub(crate) fn monitoring(&self) -> &Monitoring {
+        &self.config.monitoring
     }
 
     /// Returns a digest of the configuration, which contains no secret: its first twelve hexadecimal digits distinguish

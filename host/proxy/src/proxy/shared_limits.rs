@@ -24,6 +24,7 @@ impl SharedLimits {
             upstreams: UpstreamLimits {
                 descriptors: DescriptorLimit::new(budget.upstreams, Hit::UpstreamDescriptors),
                 breakers: CircuitBreakers::new(budget.upstreams),
+                metrics: Arc::default(),
             },
             provider: DescriptorLimit::new(budget.provider, Hit::ProviderDescriptors),
         })

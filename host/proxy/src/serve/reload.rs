@@ -43,9 +43,16 @@ impl Running {
             })?;
         // None of this can fail. After the end of a reload, every worker uses the new settings.
         self.command_workers(&WorkerCommand::Commit)?;
+        let has_moved_admin = !next.monitoring().is_same_as(self.shared.monitoring());
+        self.overview.set_active(Arc::clone(&next));
         self.shared = next;
         if has_moved {
             tracing::warn!("the listening address changed: restart the proxy to use it");
+        }
+        if has_moved_admin {
+            tracing::warn!(
+                "`admin_address`, `health_check_addr` or a `metrics_*` key changed: restart the proxy to use it"
+            );
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod clients;
 mod connection_limits;
 mod drain;
 mod module_cache;
+mod monitoring;
 mod panics;
 mod patience;
 mod reload;
@@ -111,6 +112,7 @@ impl Rig {
             module_cache: None,
             provider_access: ProviderAccess::default(),
             open_files: OPEN_FILES,
+            process: ProcessFacts::default(),
             drain_time: limits::GRACE,
         };
         change(&mut settings);

@@ -14,7 +14,9 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+use super::validity::read_validity;
 use super::{client_authority, pem};
+use crate::metrics::CertificateReading;
 
 /// The certificates of the listener.
 pub enum Certificates {
@@ -68,6 +70,16 @@ impl Certificates {
             )),
             (own, _) => Ok(own),
         }
+    }
+
+    /// Describes how long each certificate is valid.
+    pub(crate) fn validities(&self) -> Vec<CertificateReading> {
+        let chains = match self {
+            Self::Plain => return Vec::new(),
+            Self::Tls(chains) | Self::MutualTls(chains, _) => chains,
+        };
+        let leaves = chains.iter().filter_map(|chain| chain.certificates.first());
+        leaves.filter_map(read_validity).collect()
     }
 
     /// Returns whether clients speak TLS to the listener.
@@ -137,7 +149,7 @@ pub struct Chain {
 
 impl Chain {
     /// Reads the certificate chain and the key.
-    fn read(server: &ServerCertificate) -> anyhow::Result<Self> {
+    pub(super) fn read(server: &ServerCertificate) -> anyhow::Result<Self> {
         let certificate = pem::read("certificate", &server.certificate)?;
         let key = pem::read("private key", &server.key)?;
         let (certificate_source, key_source) = (

@@ -6,6 +6,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::Hit;
+use crate::metrics::OutgoingMetrics;
 
 /// Descriptors for one kind of outgoing connection. A connection waits while all of them are in use.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct DescriptorLimit {
     /// Notified when a connection has to wait.
     awaited: Arc<Notify>,
     hit: Hit,
+    metrics: Arc<OutgoingMetrics>,
 }
 
 /// A descriptor in use. Dropping the last clone frees it.
@@ -29,7 +31,18 @@ impl DescriptorLimit {
             limit,
             awaited: Arc::default(),
             hit,
+            metrics: Arc::default(),
         }
+    }
+
+    /// Returns what is measured of these connections.
+    pub(crate) fn metrics(&self) -> &OutgoingMetrics {
+        &self.metrics
+    }
+
+    /// Returns the number of descriptors in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.limit.saturating_sub(self.free.available_permits())
     }
 
     /// Acquires a descriptor and waits while none is free. The semaphore is never closed, so that `None` does not occur.

@@ -17,6 +17,7 @@ use super::descriptor_limit::{DescriptorLimit, DescriptorPermit};
 use super::{ConnectFault, Connector};
 use crate::body::RequestBody;
 use crate::limits;
+use crate::metrics::OutgoingMetrics;
 
 /// The reason why a request got no response.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,11 @@ impl Pool {
             descriptors,
             idle: RefCell::default(),
         })
+    }
+
+    /// Returns what is measured of these connections and of others of the kind.
+    pub(crate) fn metrics(&self) -> &OutgoingMetrics {
+        self.descriptors.metrics()
     }
 
     /// Sends a request and waits for the head of the response.
@@ -141,7 +147,11 @@ impl Pool {
     async fn connect(&self) -> Result<PooledConnection, SendFault> {
         let descriptor = timeout(limits::CONNECT, self.descriptors.acquire()).await;
         let descriptor = descriptor.ok().flatten().ok_or(ConnectFault::OpenFiles)?;
-        let transport = self.connector.connect().await?;
+        let started = Instant::now();
+        let metrics = self.metrics();
+        let transport = self.connector.connect().await;
+        let transport = transport.inspect_err(|_| metrics.failed_connects.increment())?;
+        metrics.connects.observe(started.elapsed());
         let (sender, connection) = http1::Builder::new()
             .max_header_size(limits::RESPONSE_HEAD_BYTES)
             .max_buf_size(limits::RESPONSE_HEAD_BYTES)

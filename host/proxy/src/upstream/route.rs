@@ -16,6 +16,7 @@ use super::circuit_breaker::{CircuitBreaker, CircuitBreakers};
 use super::descriptor_limit::DescriptorLimit;
 use super::{Connector, Lease, Pool, SendFault};
 use crate::body::{Patience, RequestBody};
+use crate::metrics::{Metrics, RouteMetrics};
 use crate::tls::Roots;
 
 /// Limits of upstream connections and requests that all workers share.
@@ -24,6 +25,8 @@ pub(crate) struct UpstreamLimits {
     pub(crate) descriptors: DescriptorLimit,
     /// Requests of each route.
     pub(crate) breakers: CircuitBreakers,
+    /// The counters of the process.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// All routes that lead to upstreams, by [`Route::id`]. The plugin answers the requests of the others.
@@ -38,6 +41,8 @@ pub(crate) struct Destination {
     name: String,
     upstreams: Balance<Upstream>,
     breaker: Arc<CircuitBreaker>,
+    /// This worker's counters of the route.
+    pub(crate) metrics: Arc<RouteMetrics>,
     /// Whether the policy has an identity criterion, so that a permitted request usually has a session.
     pub(crate) asks_for_identity: bool,
     /// Whether the upstream sees its own name as `Host`, instead of the host that the plugin set.
@@ -150,6 +155,7 @@ impl Destination {
             name: route.name.clone(),
             upstreams: Balance::new(members.collect::<anyhow::Result<Vec<_>>>()?),
             breaker: pools.limits.breakers.get_or_create(&route.id, &route.name),
+            metrics: pools.limits.metrics.add_route(&route.name),
             asks_for_identity: route.policy.asks_for_identity() || route.cockpit.is_some(),
             names_upstream: matches!(route.host, HostHeader::Upstream),
             allow_websockets: route.allow_websockets,

@@ -164,6 +164,7 @@ async fn servers_get_the_certificate_of_the_route() {
 
 fn limits() -> UpstreamLimits {
     UpstreamLimits {
+        metrics: Arc::default(),
         descriptors: DescriptorLimit::new(100, Hit::UpstreamDescriptors),
         breakers: CircuitBreakers::new(100),
     }

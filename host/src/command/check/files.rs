@@ -8,7 +8,7 @@ use jetway_core::config::key::{Kind, Support};
 use jetway_core::config::keys::visit;
 use jetway_core::config::{Config, Route, Target};
 use jetway_core::diagnostics::Problem;
-use jetway_proxy::tls::{Certificates, Roots, TicketKeys};
+use jetway_proxy::tls::{Certificates, Roots, TicketKeys, build_metrics_tls};
 use serde_json::Value;
 
 use jetway_config_file::{Inspection, find_key, route_path, value_at};
@@ -28,6 +28,7 @@ pub(super) fn check(inspection: &mut Inspection) -> Option<Certificates> {
             Err(problem) => problems.push(problem),
         }
         problems.extend(check_upstreams(config, inspection.file()));
+        problems.extend(check_metrics_tls(config, inspection.file()));
     }
     inspection.add(problems, Vec::new());
     certificates
@@ -66,6 +67,19 @@ fn read_certificates(config: &Config, file: &Value) -> Result<Certificates, Prob
         .map_err(problem(
             find_key(file, &["downstream_mtls"]).unwrap_or_default(),
         ))
+}
+
+/// Returns the reason why the certificates of the metrics listener cannot be used.
+fn check_metrics_tls(config: &Config, file: &Value) -> Option<Problem> {
+    let listener = config.monitoring.metrics.as_ref()?;
+    let error = build_metrics_tls(listener).err()?;
+    let known = [
+        "metrics_certificate_file",
+        "metrics_certificate",
+        "metrics_address",
+    ];
+    let key = find_key(file, &known).unwrap_or_default();
+    Some(Problem::new(key, format!("{error:#}")))
 }
 
 fn check_usable(certificates: Certificates) -> anyhow::Result<Certificates> {

@@ -22,10 +22,18 @@ fn check_document(name: &str, reference: &str) {
     );
 }
 
+fn metrics_reference() -> String {
+    format!(
+        "# Metrics\n\nJetway's own proxy serves these metrics at `/metrics` of `metrics_address` and of `admin_address`, as Prometheus text or, for a\nclient that asks for it, as OpenMetrics text. No client of the proxy chooses the value of a label. This file is generated from the\ncode.\n\n{}",
+        jetway_proxy::metrics::render_reference()
+    )
+}
+
 #[test]
 fn the_documents_of_the_repository_are_up_to_date() {
     check_document("configuration.md", &configuration_reference());
     check_document("policy-language.md", &policy_reference());
+    check_document("metrics.md", &metrics_reference());
 }
 
 #[test]

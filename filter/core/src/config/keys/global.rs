@@ -12,7 +12,6 @@ const AUTOCERT: &str = "it belongs to `autocert`, which Jetway does not have";
 const ENVOYS_OWN: &str = "Jetway's own proxy has no such setting, and `jetway envoy-config` generates Envoy's configuration";
 const OTHER_SERVICES: &str = "Jetway is one process, without Pomerium's other services";
 const OWN_LOGS: &str = "logging is configured on the command line";
-const OWN_METRICS: &str = "Jetway has no metrics listener";
 const ONE_FORM: &str = "paths and header names are always normalized, ambiguous ones are refused, and another value is an error: remove the key";
 const ESCAPED_SLASHES: &str = "paths with an escaped slash are always refused, and a value other than `REJECT_REQUEST` is an error: remove the key";
 const ONE_HOST: &str = "Jetway is one process: register `https://HOST/oauth2/callback` of `authenticate_service_url` with the provider, or, without that key, `https://HOST/.pomerium/callback` of each route";
@@ -413,20 +412,68 @@ pub const GLOBAL: &[Key] = &[
     Key::ignored("proxy_log_level", OWN_LOGS),
     Key::ignored("access_log_fields", OWN_LOGS),
     Key::ignored("authorize_log_fields", OWN_LOGS),
-    Key::ignored("metrics_address", OWN_METRICS),
-    Key::ignored("metrics_basic_auth", OWN_METRICS),
-    Key::ignored("metrics_certificate", OWN_METRICS),
-    Key::ignored("metrics_certificate_key", OWN_METRICS),
-    Key::ignored("metrics_certificate_file", OWN_METRICS),
-    Key::ignored("metrics_certificate_key_file", OWN_METRICS),
-    Key::ignored("metrics_client_ca", OWN_METRICS),
-    Key::ignored("metrics_client_ca_file", OWN_METRICS),
+    Key::supported(
+        "metrics_address",
+        Kind::String,
+        SupportedBy::HOST,
+        "The address of a listener that serves metrics at `/metrics`, such as `127.0.0.1:9902`; by default there is none. docs/metrics.md lists the metrics. Envoy has its own listener for them",
+    ),
+    Key::supported(
+        "metrics_basic_auth",
+        Kind::Secret,
+        SupportedBy::HOST,
+        "The user and password that the metrics listener asks for: `USER:PASSWORD` in base64",
+    ),
+    Key::supported(
+        "metrics_certificate",
+        Kind::Pem,
+        SupportedBy::HOST,
+        "The certificate chain of the metrics listener; by default it speaks plain HTTP",
+    ),
+    Key::supported(
+        "metrics_certificate_file",
+        Kind::File,
+        SupportedBy::HOST,
+        "The certificate chain of the metrics listener, as a file",
+    ),
+    Key::supported(
+        "metrics_certificate_key",
+        Kind::Secret,
+        SupportedBy::HOST,
+        "The private key of `metrics_certificate`, PEM in base64",
+    ),
+    Key::supported(
+        "metrics_certificate_key_file",
+        Kind::File,
+        SupportedBy::HOST,
+        "The private key of `metrics_certificate`, as a file",
+    ),
+    Key::supported(
+        "metrics_client_ca",
+        Kind::Pem,
+        SupportedBy::HOST,
+        "The authorities that sign the certificates of the metrics listener's clients; each client has to show one then",
+    ),
+    Key::supported(
+        "metrics_client_ca_file",
+        Kind::File,
+        SupportedBy::HOST,
+        "`metrics_client_ca`, as a file",
+    ),
+    Key::supported(
+        "admin_address",
+        Kind::String,
+        SupportedBy::HOST,
+        "Jetway's own: the address of a listener for operators, with `/healthz`, `/readyz`, `/status` and `/metrics`: a loopback address such as `127.0.0.1:9901`, or a Unix socket such as `unix:/run/jetway/admin.sock`; by default there is none",
+    ),
     Key::ignored("otel_*", "Jetway has no tracing"),
     Key::refused("tracing_*", REMOVED_TRACING),
     Key::ignored("debug_address", "Jetway has no listener for debugging"),
-    Key::ignored(
+    Key::supported(
         "health_check_addr",
-        "Jetway has no listener for probes: `/ping` and `/healthz` answer for every host name and address",
+        Kind::String,
+        SupportedBy::HOST,
+        "The address of a listener for probes, with `/healthz`, `/startupz`, `/readyz` and `/status`, such as `127.0.0.1:28080`; by default there is none. `/ping` and `/healthz` of the main listener answer for every host name and address",
     ),
     Key::ignored(
         "health_check_systemd_disabled",

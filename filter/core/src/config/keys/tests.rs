@@ -25,6 +25,7 @@ const BESIDE: &[&str] = &[
     "cockpit local_part_of",
     "cockpit user_claim",
     "cockpit users",
+    "global admin_address",
     "global authenticate_callback_path",
     "global cookie_idle_expire",
     "global cookie_secret_previous",

@@ -45,50 +45,30 @@ fn read_address(file: &FileMap<'_>, findings: &mut Findings) -> String {
     let address = file
         .non_empty_string("address", findings)
         .unwrap_or_else(|| ":443".to_owned());
+    check_address(file, "address", &address, findings);
+    address
+}
+
+/// Adds a problem unless the value is `host:port` or `:port`.
+pub(super) fn check_address(file: &FileMap<'_>, key: &str, address: &str, findings: &mut Findings) {
     let port = address
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse::<u16>().ok());
     if port.is_none() {
         findings
             .problem(
-                &file.path_of("address"),
+                &file.path_of(key),
                 format!(
                     "{} is not a listening address",
-                    crate::diagnostics::quoted(&address)
+                    crate::diagnostics::quoted(address)
                 ),
             )
             .help("write `:8443` or `127.0.0.1:8443`");
     }
-    address
 }
 
 fn read_certificates(file: &FileMap<'_>, findings: &mut Findings) -> Vec<ServerCertificate> {
-    let before = findings.problem_count();
-    let certificate = Pem::read(file, "certificate", Content::Certificates, findings);
-    let key = Pem::read(file, "certificate_key", Content::PrivateKey, findings);
-    if certificate.is_some() != key.is_some() && findings.problem_count() == before {
-        let (given, what, missing) = if certificate.is_some() {
-            (
-                "certificate",
-                "a certificate without its key",
-                "certificate_key",
-            )
-        } else {
-            (
-                "certificate_key",
-                "a key without its certificate",
-                "certificate",
-            )
-        };
-        let file_key = format!("{given}_file");
-        let written = if file.has(given) { given } else { &file_key };
-        findings
-            .problem(&file.path_of(written), what)
-            .help(format!("add `{missing}_file` or `{missing}`"));
-    }
-    let first = certificate
-        .zip(key)
-        .map(|(certificate, key)| ServerCertificate { certificate, key });
+    let first = read_certificate(file, "certificate", findings);
     let listed = file.maps_below("certificates", CERTIFICATE, findings);
     let listed = listed.iter().filter_map(|entry| {
         let certificate = Pem::read_either(entry, "cert", Content::Certificates, findings);
@@ -103,4 +83,31 @@ fn read_certificates(file: &FileMap<'_>, findings: &mut Findings) -> Vec<ServerC
             .map(|(certificate, key)| ServerCertificate { certificate, key })
     });
     first.into_iter().chain(listed).collect()
+}
+
+/// Reads the certificate chain of this key, such as `certificate`, and its private key: the same name with `_key`.
+pub(super) fn read_certificate(
+    file: &FileMap<'_>,
+    name: &str,
+    findings: &mut Findings,
+) -> Option<ServerCertificate> {
+    let before = findings.problem_count();
+    let key_name = format!("{name}_key");
+    let certificate = Pem::read(file, name, Content::Certificates, findings);
+    let key = Pem::read(file, &key_name, Content::PrivateKey, findings);
+    if certificate.is_some() != key.is_some() && findings.problem_count() == before {
+        let (given, what, missing) = if certificate.is_some() {
+            (name, "a certificate without its key", key_name.as_str())
+        } else {
+            (key_name.as_str(), "a key without its certificate", name)
+        };
+        let file_key = format!("{given}_file");
+        let written = if file.has(given) { given } else { &file_key };
+        findings
+            .problem(&file.path_of(written), what)
+            .help(format!("add `{missing}_file` or `{missing}`"));
+    }
+    certificate
+        .zip(key)
+        .map(|(certificate, key)| ServerCertificate { certificate, key })
 }

@@ -5,6 +5,7 @@ mod email_trust;
 mod identity;
 mod keys;
 mod listener;
+mod monitoring;
 mod routes;
 
 use serde_json::{Value, json};

@@ -18,6 +18,7 @@ fn plugin_with_shared_data() -> &'static [u8] {
 /// Returns settings in which this word is the plugin's configuration.
 fn settings(config: Config, word: &str) -> Settings {
     Settings {
+        process: ProcessFacts::default(),
         certificates: Certificates::read(&config.listener).unwrap(),
         config,
         file: word.into(),

@@ -1,0 +1,65 @@
+//! Collects what the metrics and the status show.
+
+use std::time::SystemTime;
+
+use jetway_core::hex::encode_hex;
+use sha2::{Digest as _, Sha256};
+
+use super::ProxyShared;
+use crate::limits::Hit;
+use crate::metrics::{CertificateReading, ConfigurationReading, PluginReading, Readings};
+
+impl ProxyShared {
+    /// Returns the values of all metrics.
+    pub(crate) fn read_metrics(&self) -> Readings {
+        let upstreams = &self.limits.upstreams;
+        let (descriptors, metrics) = (&upstreams.descriptors, &upstreams.metrics);
+        let provider = &self.limits.provider;
+        let activity = &self.data.activity;
+        Readings {
+            version: self.process.facts.version,
+            routes: metrics.read_routes(),
+            workers: metrics.read_workers(),
+            upstreams: descriptors.metrics().read(descriptors.in_use() as u64),
+            provider: provider.metrics().read(provider.in_use() as u64),
+            clients: self.limits.slots.usage(),
+            plugin: PluginReading {
+                instances: activity.instances(),
+                traps: activity.traps(),
+                memory_bytes: activity.memory_bytes(),
+            },
+            configuration: self.configuration.clone(),
+            reloads: (
+                metrics.successful_reloads.get(),
+                metrics.failed_reloads.get(),
+            ),
+            limits: Hit::counts(),
+            dropped_log_lines: (self.process.facts.dropped_log_lines)(),
+        }
+    }
+
+    /// Counts a reload.
+    pub(crate) fn count_reload(&self, is_active: bool) {
+        let metrics = &self.limits.upstreams.metrics;
+        let counter = if is_active {
+            &metrics.successful_reloads
+        } else {
+            &metrics.failed_reloads
+        };
+        counter.increment();
+    }
+}
+
+/// Describes a configuration that becomes active now. `file` is what the plugin gets, which has no secrets.
+pub(super) fn describe_configuration(
+    file: &[u8],
+    routes: usize,
+    certificates: Vec<CertificateReading>,
+) -> ConfigurationReading {
+    ConfigurationReading {
+        digest: encode_hex(&Sha256::digest(file)),
+        since: SystemTime::now(),
+        routes,
+        certificates,
+    }
+}
