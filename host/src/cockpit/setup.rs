@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use super::units::{COCKPIT_CONF, Deployment};
 use super::{CockpitConf, Edit};
-use record::{Record, SettingEdit};
+use record::{Record, Recorded, SettingEdit};
 use state::State;
 
 pub(crate) use undo::undo;
@@ -53,7 +53,8 @@ struct Wanted {
     changed: String,
 }
 
-/// Writes the files that differ; returns no changes when everything is set up.
+/// Writes the files that differ, and takes those back that an earlier setup wrote and this one does not want; returns no
+/// changes when everything is set up.
 ///
 /// # Errors
 /// A file that cannot be read or written. The files written before are in the record, and can be undone.
@@ -70,12 +71,13 @@ pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result
         })
         .collect();
     wanted.push(conf);
+    let mut changes = take_unwanted_back(root, &mut record, &wanted)?;
     wanted.retain(|wanted| {
         let current = State::of(&below(root, &wanted.path)).ok().flatten();
         current.is_none_or(|state| state.bytes != wanted.text.as_bytes())
     });
-    if wanted.is_empty() {
-        return Ok(Vec::new());
+    if wanted.is_empty() && changes.is_empty() {
+        return Ok(changes);
     }
     for wanted in &wanted {
         ensure_inside(root, &wanted.path)?;
@@ -84,10 +86,28 @@ pub(crate) fn set_up(root: &Path, deployment: &Deployment<'_>) -> anyhow::Result
     record.edits.extend(edits);
     // The record comes first, so that an interrupted setup can be undone.
     record.write(root)?;
-    wanted
+    for wanted in wanted {
+        changes.push(apply(root, wanted)?);
+    }
+    Ok(changes)
+}
+
+/// Takes back the files of an earlier setup, with other options, that are not wanted now, and removes them from the record.
+fn take_unwanted_back(
+    root: &Path,
+    record: &mut Record,
+    wanted: &[Wanted],
+) -> anyhow::Result<Vec<FileChange>> {
+    let is_wanted = |path: &str| wanted.iter().any(|wanted| wanted.path == path);
+    let (kept, unwanted): (_, Vec<Recorded>) = std::mem::take(&mut record.files)
         .into_iter()
-        .map(|wanted| apply(root, wanted))
-        .collect()
+        .partition(|file| is_wanted(&file.path));
+    record.files = kept;
+    let mut changes = Vec::new();
+    for file in &unwanted {
+        changes.extend(undo::take_back(root, file, &[])?);
+    }
+    Ok(changes)
 }
 
 fn apply(root: &Path, wanted: Wanted) -> anyhow::Result<FileChange> {

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import empty_module
 from names import CLIENT, EMAIL, TOKEN_COOKIE
 
 _TYPE = "type.googleapis.com/"
@@ -55,6 +56,17 @@ def with_own_filters(folder: Path, port: int, upstream: int, issuer: str, jwks: 
         rules={"action": "ALLOW", "policies": {"bench": {"permissions": [{"any": True}], "principals": principals}}},
     )
     return _envoy(folder, "envoy-jwt", port, upstream, [authn, rbac])
+
+
+def with_empty_module(folder: Path, port: int, upstream: int) -> Path:
+    """Envoy with a module that does nothing."""
+    module = folder / "empty.wasm"
+    module.write_bytes(empty_module.build())
+    code = {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": str(module)}}}
+    wasm = _named(
+        "empty", "envoy.extensions.filters.http.wasm.v3.Wasm", config={"name": "empty", "vm_config": code}
+    )
+    return _envoy(folder, "envoy-empty", port, upstream, [wasm])
 
 
 def with_module(folder: Path, text: str) -> Path:

@@ -18,9 +18,12 @@ NGINX = "nginx"
 HOST_PLAIN = "host without a plugin"
 HOST_MODULE = "host with the module"
 ENVOY = "Envoy"
+ENVOY_EMPTY = "Envoy with an empty module"
 ENVOY_MODULE = "Envoy with the module"
 ENVOY_JWT = "Envoy with jwt_authn and RBAC"
 
+#: The proxies without the check, or without the module, of the others.
+_PLAIN = {HOST_MODULE: HOST_PLAIN, ENVOY_EMPTY: ENVOY, ENVOY_MODULE: ENVOY, ENVOY_JWT: ENVOY}
 #: Shares of the host without a plugin, of Envoy's own filters, of plain Envoy and of nginx.
 _MODULE_SHARE, _OWN_FILTERS_SHARE, _ENVOY_SHARE, _NGINX_SHARE = 0.20, 1.0, 0.42, 1.35
 CONNECTIONS = 32
@@ -94,6 +97,8 @@ def _start_envoys(lab: Lab) -> dict[str, Proxy]:
 
     port = free_port()
     start(ENVOY, port, config.envoy.plain(folder, port, upstream), lab.session, False)
+    port = free_port()
+    start(ENVOY_EMPTY, port, config.envoy.with_empty_module(folder, port, upstream), lab.session, False)
     settings = lab.settings()
     module = folder / "jetway.wasm"
     module.write_bytes(lab.jetway("module"))
@@ -111,7 +116,7 @@ def report(spent: dict[str, dict[str, float]]) -> Report:
     for shape, of_shape in spent.items():
         table = Table(shape, ["µs", "to Envoy", "to nginx", "check adds"], [1, 2, 2, 1])
         for name, cost in of_shape.items():
-            plain = {HOST_MODULE: HOST_PLAIN, ENVOY_MODULE: ENVOY, ENVOY_JWT: ENVOY}.get(name)
+            plain = _PLAIN.get(name)
             added = cost - of_shape[plain] if plain else None
             table.rows[name] = [cost, cost / of_shape[ENVOY], cost / of_shape[NGINX], added]
         found.tables.append(table)

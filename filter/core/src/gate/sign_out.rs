@@ -190,20 +190,28 @@ impl Gate {
 
     /// Returns where a sign-out may lead, for the Content-Security-Policy of pages with a sign-out button.
     pub(super) fn sign_out_targets(&self) -> Option<String> {
-        let provider = self.provider.known().and_then(|(provider, metadata)| {
-            let sign_out = metadata.discovered.sign_out(provider.settings().kind)?;
-            Origin::of(&sign_out.address)
-        });
         let own = self.signed_out_url.as_ref();
         let sign_in = self.router.sign_in_host();
         let sign_in = sign_in.and_then(|host| Url::parse(&host.origin).ok());
-        let targets: Vec<String> = provider
+        let targets: Vec<String> = self
+            .provider_sign_out_origin()
             .into_iter()
             .chain(sign_in.as_ref().and_then(Origin::of))
             .chain(own.and_then(Origin::of))
             .map(|origin| origin.to_string())
             .collect();
         (!targets.is_empty()).then(|| targets.join(" "))
+    }
+
+    /// Returns the origin of the provider's page that ends its session. Another worker may know the provider before this one
+    /// does, and answer the form: until then it is the issuer's origin.
+    fn provider_sign_out_origin(&self) -> Option<Origin> {
+        let Some((provider, metadata)) = self.provider.known() else {
+            let issuer = Url::parse(self.provider.issuer()).ok()?;
+            return Origin::of(&issuer);
+        };
+        let sign_out = metadata.discovered.sign_out(provider.settings().kind)?;
+        Origin::of(&sign_out.address)
     }
 
     /// Clears the cookies and redirects the browser.

@@ -308,6 +308,25 @@ fn the_rule_for_polkit_exists_where_it_is_needed() {
 }
 
 #[test]
+fn a_setup_without_administrators_takes_the_rule_for_polkit_back() {
+    let root = root();
+    let before = everything(root.path());
+    let hosts = hosts();
+    let without = deployment(Layout::DynamicGroup, &hosts);
+    let with = Deployment {
+        elevation: Some(Elevation::Polkit),
+        ..without
+    };
+    set_up(root.path(), &with).unwrap();
+    let changes = set_up(root.path(), &without).unwrap();
+    assert_eq!(changes, [FileChange::Removed(POLKIT_RULE.to_owned())]);
+    assert!(!below(root.path(), POLKIT_RULE).exists());
+    assert_eq!(set_up(root.path(), &without).unwrap(), []);
+    undo(root.path(), || Ok(())).unwrap();
+    assert_eq!(everything(root.path()), before);
+}
+
+#[test]
 fn nothing_to_undo_is_an_error() {
     let refused = undo(root().path(), || unreachable!())
         .unwrap_err()

@@ -49,7 +49,11 @@ pub(crate) fn undo(
     Ok(changes)
 }
 
-fn take_back(
+/// Restores one file, unless it was changed since the setup.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub(super) fn take_back(
     root: &Path,
     recorded: &Recorded,
     edits: &[SettingEdit],

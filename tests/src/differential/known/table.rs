@@ -2,7 +2,7 @@
 
 use super::super::observation::{Answered, Outcome};
 use super::super::recorder::ANSWER;
-use super::super::request::{Protocol, Request};
+use super::super::request::{Early, Protocol, Request};
 use super::{Known, Pair, Sign, change};
 
 /// Every known difference.
@@ -323,8 +323,10 @@ fn is_refused_by_both(pair: &Pair<'_>) -> bool {
     // The host reports two `Upgrade` fields before the module runs, in which Envoy sees one.
     let asks_twice = pair.request.values("upgrade").count() > 1;
     let outcomes = [pair.host, pair.envoy];
+    // A request that came early has the number of the refused one, and is one of its own where the connection goes on.
+    let is_early = pair.request.early == Early::Request;
     let refused = |outcome: &&Outcome| {
-        outcome.forwarded.is_empty() && !matches!(outcome.answer.status, 100..=299)
+        (is_early || outcome.forwarded.is_empty()) && !matches!(outcome.answer.status, 100..=299)
     };
     outcomes.iter().all(refused)
         && (asks_twice || outcomes.iter().any(|one| is_before_policy(&one.answer)))

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::world::{HTML, Headers, Jar, World, request, status};
 use crate::gate::*;
 use crate::session::Session;
-use crate::testing::provider_settings;
+use crate::testing::{config, provider_settings};
 
 const HERE: (&str, &[u8]) = ("origin", b"https://app.test");
 const COOKIE: &str = "__Host-_pomerium";
@@ -251,6 +251,23 @@ fn the_configured_address_follows_a_sign_out() {
         "https://www.test/bye?a=b"
     );
     assert!(!asked.contains_key("state"), "it is for our own page");
+}
+
+/// Chromium applies `form-action` to redirects, and another worker may answer the form.
+#[test]
+fn the_form_may_lead_to_the_provider_before_this_worker_knows_it() {
+    let mut world = World::new();
+    let jar = world.sign_in("app.test", "/", "alice@corp.test");
+    world.gate = Gate::new(config(&json!({})));
+    assert!(world.gate.provider.known().is_none());
+    let Step::Reply(question) = world.visit("app.test", "/.pomerium/sign_out", &jar) else {
+        panic!("a page")
+    };
+    let policy = question.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("form-action 'self' https://op.test;"),
+        "{policy}"
+    );
 }
 
 /// RFC 7009: a copy of the refresh token is useless after a sign-out.
