@@ -90,7 +90,7 @@ fn a_copy_of_the_cookie_is_dead_in_every_worker() {
     let mut jar = world.sign_in("app.test", "/", "alice@corp.test");
     let copy = jar.clone();
     let other_session = world.sign_in("app.test", "/", "alice@corp.test");
-    let worker = Gate::new(crate::testing::config(&json!({})));
+    let worker = Gate::new(config(&json!({})));
     let ask = |gate: &Gate, jar: &Jar, world: &mut World| {
         let cookie = jar.header();
         let headers = request("GET", "app.test", "/", &[("cookie", cookie.as_bytes())]);
@@ -106,7 +106,7 @@ fn a_copy_of_the_cookie_is_dead_in_every_worker() {
 
     assert_eq!(ask(&worker, &copy, &mut world), 401);
     assert_eq!(ask(&worker, &other_session, &mut world), 200);
-    let restarted = Gate::new(crate::testing::config(&json!({})));
+    let restarted = Gate::new(config(&json!({})));
     assert_eq!(ask(&restarted, &copy, &mut world), 401);
     // The copy is removed from a browser that has it.
     let step = world.visit("app.test", "/", &copy);
