@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -130,10 +130,17 @@ fn format_size(bytes: u64) -> String {
 /// Returns the mode of a file that users other than its owner can read; `None` when they cannot, and when the mode is not
 /// known.
 pub fn exposed_mode(path: &Path) -> Option<u32> {
-    const OTHERS_READ: u32 = 0o044;
     let metadata = std::fs::metadata(path).ok()?;
     let mode = metadata.permissions().mode() & 0o7777;
-    (metadata.is_file() && mode & OTHERS_READ != 0).then_some(mode)
+    let exposes = if is_credential(path) { 0o004 } else { 0o044 };
+    (metadata.is_file() && mode & exposes != 0).then_some(mode)
+}
+
+/// Returns whether systemd passes the file to a service (`LoadCredential=`). An access control list names the service's
+/// account then, and the mask of such a list is shown in the place of the group's rights.
+fn is_credential(path: &Path) -> bool {
+    let mut parts = path.components();
+    path.starts_with("/run/credentials") && !parts.any(|part| part == Component::ParentDir)
 }
 
 #[cfg(test)]
@@ -190,5 +197,18 @@ mod tests {
             assert_eq!(exposed_mode(&path), exposed.then_some(mode), "{mode:o}");
         }
         assert_eq!(exposed_mode(folder.path()), None);
+    }
+
+    #[test]
+    fn credentials_of_systemd_are_told_from_other_files() {
+        let is_told = |path: &str| is_credential(Path::new(path));
+        assert!(is_told("/run/credentials/jetway.service/client-secret"));
+        for other in [
+            "/etc/jetway/client-secret",
+            "/run/credentials-of-others/x",
+            "/run/credentials/../../etc/jetway/client-secret",
+        ] {
+            assert!(!is_told(other), "{other}");
+        }
     }
 }
