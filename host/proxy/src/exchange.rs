@@ -15,7 +15,6 @@ mod upstream_request;
 mod websocket;
 
 pub(crate) use response_body::ResponseBody;
-pub(crate) use tunnel::open_websockets;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -86,7 +86,7 @@ pub fn run_reloading(
         triggers.watcher.set(files);
         let mut running = running?;
         announce(&running);
-        service.ready(&running.describe());
+        service.ready(&running.shared.describe_state());
         let result = tokio::select! {
             () = termination => Ok(()),
             failure = reload_when_triggered(&mut running, read, triggers, &service) => Err(failure),
@@ -135,7 +135,8 @@ async fn reload_when_triggered(
     service: &ServiceManager,
 ) -> anyhow::Error {
     loop {
-        let reports = service.report(running.describe(), running.commands.clone());
+        let shared = Arc::clone(&running.shared);
+        let reports = service.report(move || shared.describe_state(), running.commands.clone());
         tokio::select! {
             failure = running.next_failure() => return failure,
             () = triggers.next() => {}
@@ -147,7 +148,7 @@ async fn reload_when_triggered(
         triggers.watcher.set(files);
         running.shared.count_reload(result.is_ok());
         log_reload(&result);
-        service.ready(&running.describe());
+        service.ready(&running.shared.describe_state());
     }
 }
 
@@ -241,13 +242,6 @@ impl Running {
     pub(crate) async fn next_failure(&mut self) -> anyhow::Error {
         let failure = self.failures.recv().await;
         failure.unwrap_or_else(|| anyhow!("all workers ended"))
-    }
-
-    /// Describes the active configuration for the service manager, without secrets.
-    fn describe(&self) -> String {
-        let digest = self.shared.digest();
-        let routes = self.shared.count_routes();
-        format!("serving configuration {digest} with {routes} routes")
     }
 
     /// Drains connections and stops.

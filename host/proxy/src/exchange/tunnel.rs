@@ -10,7 +10,6 @@ mod speech;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use hyper::upgrade::OnUpgrade;
@@ -39,30 +38,6 @@ pub(super) struct TunnelEnds {
     pub(super) is_cockpit: bool,
 }
 
-/// The open WebSockets of this process.
-static OPEN: AtomicUsize = AtomicUsize::new(0);
-
-/// Returns how many WebSockets are open in this process.
-pub(crate) fn open_websockets() -> usize {
-    OPEN.load(Ordering::Relaxed)
-}
-
-/// An open WebSocket, which is counted until this is dropped.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        OPEN.fetch_add(1, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        OPEN.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Runs a tunnel to its end, which comes at the latest when `progress` exceeds a limit. `finish` is dropped then, which writes
 /// the log line. The plugin's context of the WebSocket lives as long as the tunnel.
 pub(super) async fn run(
@@ -71,7 +46,6 @@ pub(super) async fn run(
     progress: Rc<Progress>,
     shutdown: Shutdown,
 ) {
-    let _counted = Counted::new();
     let (client, upstream) = (Traffic::default(), Traffic::default());
     let stream = finish.stream.take();
     let speech = SpeechReporter::new(stream.as_ref());

@@ -9,6 +9,9 @@ use super::ProxyShared;
 use crate::limits::Hit;
 use crate::metrics::{CertificateReading, ConfigurationReading, PluginReading, Readings};
 
+/// The first digits of a digest that distinguish the configurations that an operator writes.
+const SHOWN_DIGITS: usize = 12;
+
 impl ProxyShared {
     /// Returns the values of all metrics.
     pub(crate) fn read_metrics(&self) -> Readings {
@@ -36,6 +39,15 @@ impl ProxyShared {
             limits: Hit::counts(),
             dropped_log_lines: (self.process.facts.dropped_log_lines)(),
         }
+    }
+
+    /// Describes the proxy in one line, without secrets, for `systemctl status`.
+    pub(crate) fn describe_state(&self) -> String {
+        let ConfigurationReading { digest, routes, .. } = &self.configuration;
+        let digest = digest.get(..SHOWN_DIGITS).unwrap_or(digest);
+        let workers = self.limits.upstreams.metrics.read_workers();
+        let websockets = workers.open_websockets();
+        format!("serving configuration {digest} with {routes} routes; {websockets} open WebSockets")
     }
 
     /// Counts a reload.

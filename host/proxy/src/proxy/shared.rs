@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jetway_core::config::{Config, Monitoring};
-use jetway_core::hex::encode_hex;
 use jetway_core::secret::Secret;
 use rustls::ServerConfig;
-use sha2::{Digest as _, Sha256};
 
 use super::process_facts::RunningProcess;
 use super::readings::describe_configuration;
@@ -158,18 +156,6 @@ impl ProxyShared {
     /// Returns the listeners for metrics, probes and operators.
     pub(crate) fn monitoring(&self) -> &Monitoring {
         &self.config.monitoring
-    }
-
-    /// Returns a digest of the configuration, which contains no secret: its first twelve hexadecimal digits distinguish
-    /// configurations that an operator writes.
-    pub(crate) fn digest(&self) -> String {
-        let digest = Sha256::digest(&self.plugin_configuration);
-        encode_hex(digest.get(..6).unwrap_or_default())
-    }
-
-    /// Returns the number of routes.
-    pub(crate) fn count_routes(&self) -> usize {
-        self.config.routes.len()
     }
 
     /// Returns the configuration of one worker's plugin.

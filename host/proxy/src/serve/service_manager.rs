@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::reload::WorkerCommand;
-use crate::{exchange, limits};
+use crate::limits;
 
 /// Sends messages to the service manager.
 type Sender = dyn Fn(&[NotifyState<'_>]) -> io::Result<()> + Send + Sync;
@@ -44,10 +44,9 @@ impl ServiceManager {
         }
     }
 
-    /// Reports that connections are accepted under this configuration, after a start or a reload.
-    pub(super) fn ready(&self, configuration: &str) {
-        let status = describe(configuration);
-        self.notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    /// Reports that connections are accepted, after a start or a reload, and the status.
+    pub(super) fn ready(&self, status: &str) {
+        self.notify(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
     /// Reports that the configuration is read again. [`Self::ready`] has to follow, whatever its outcome.
@@ -64,10 +63,14 @@ impl ServiceManager {
         self.notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
     }
 
-    /// Starts to report the state of the proxy, and that its workers are alive. Must run within a runtime, whose thread is
+    /// Starts to report the status of the proxy, and that its workers are alive. Must run within a runtime, whose thread is
     /// thereby watched, too.
-    pub(super) fn report(&self, configuration: String, workers: Workers) -> Reports {
-        let status = tokio::spawn(self.clone().report_status(configuration));
+    pub(super) fn report(
+        &self,
+        status: impl Fn() -> String + Send + 'static,
+        workers: Workers,
+    ) -> Reports {
+        let status = tokio::spawn(self.clone().report_status(status));
         let alive = self.watchdog.map(|time| {
             // Half of the time is what sd_watchdog_enabled(3) recommends.
             tokio::spawn(self.clone().report_life(time / 2, workers))
@@ -75,11 +78,11 @@ impl ServiceManager {
         Reports(std::iter::once(status).chain(alive).collect())
     }
 
-    async fn report_status(self, configuration: String) {
+    async fn report_status(self, status: impl Fn() -> String) {
         let mut sent = String::new();
         loop {
             tokio::time::sleep(limits::SERVICE_STATUS).await;
-            let status = describe(&configuration);
+            let status = status();
             if status != sent {
                 self.notify(&[NotifyState::Status(&status)]);
                 sent = status;
@@ -104,12 +107,6 @@ impl ServiceManager {
             tracing::warn!(%error, "cannot reach the service manager");
         }
     }
-}
-
-/// Describes the proxy in one line, for `systemctl status`.
-fn describe(configuration: &str) -> String {
-    let websockets = exchange::open_websockets();
-    format!("{configuration}; {websockets} open WebSockets")
 }
 
 /// Completes when every worker has carried out a command. A worker that hangs or has ended does not.

@@ -36,7 +36,7 @@ fn worker(answers: usize) -> mpsc::UnboundedSender<WorkerCommand> {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_hangs_ends_the_signs_of_life() {
     let (manager, mut messages) = manager();
-    let reports = manager.report("serving".to_owned(), vec![worker(usize::MAX), worker(3)]);
+    let reports = manager.report(|| "serving".to_owned(), vec![worker(usize::MAX), worker(3)]);
     let mut lives = 0;
     // The clock is paused: it goes on when there is nothing to do.
     while let Ok(message) = tokio::time::timeout(WATCHDOG * 3, messages.recv()).await {
@@ -50,9 +50,9 @@ async fn a_worker_that_hangs_ends_the_signs_of_life() {
 async fn the_ends_of_reports_and_workers_end_the_signs_of_life() {
     let (manager, mut messages) = manager();
     let (gone, _) = mpsc::unbounded_channel();
-    let reports = manager.report("serving".to_owned(), vec![worker(usize::MAX), gone]);
+    let reports = manager.report(|| "serving".to_owned(), vec![worker(usize::MAX), gone]);
     let first = messages.recv().await.unwrap();
-    assert!(first.starts_with("STATUS=serving; "), "{first}");
+    assert!(first == "STATUS=serving", "{first}");
     drop(reports);
     drop(manager);
     assert_eq!(messages.recv().await, None);
@@ -66,11 +66,6 @@ fn a_reload_is_announced_with_the_time_and_followed_by_the_state() {
     manager.stopping();
     let mut next = || messages.try_recv().unwrap();
     assert!(next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
-    let ready = next();
-    assert!(
-        ready.starts_with("READY=1\nSTATUS=serving configuration 0; "),
-        "{ready}"
-    );
-    assert!(ready.ends_with(" open WebSockets"), "{ready}");
+    assert_eq!(next(), "READY=1\nSTATUS=serving configuration 0");
     assert!(next().starts_with("STOPPING=1\n"));
 }
