@@ -34,7 +34,7 @@ for package in jetway jetway-cockpit-session jetway-demo; do
   {
     printf '%s (%s) unstable; urgency=medium\n\n' "$package" "$version"
     printf '  * The changes are in CHANGELOG.md of the sources.\n\n'
-    printf ' -- Jetway maintainers <maintainers@jetway.dev>  %s\n' "$(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")"
+    printf ' -- Jetway maintainers <jetway@example.org>  %s\n' "$(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")"
   } >"$made/changelog.$package"
   rm -f "$target/debian/${package}_"*.deb
   # In CI, where the packages are thrown away, with a light compression.
