@@ -128,7 +128,7 @@ impl Router {
             return Destination::OwnEndpoint;
         }
         let is_sign_in_host = self.is_sign_in_host(request);
-        let known = self.index.origin(&self.routes, &request.authority);
+        let known = self.index.origin(&request.authority);
         let is_by_other_port = known == KnownOrigin::OtherPort
             || (known == KnownOrigin::No && self.has_host_of_sign_in(request));
         if is_by_other_port && !is_sign_in_host {
@@ -177,7 +177,7 @@ impl Router {
 
     /// Returns whether a route serves this host by this port.
     pub(super) fn has_origin(&self, authority: &Authority<'_>) -> bool {
-        self.index.origin(&self.routes, authority) == KnownOrigin::Yes
+        self.index.origin(authority) == KnownOrigin::Yes
     }
 
     /// Returns whether a request is for the sign-in host, by its port.

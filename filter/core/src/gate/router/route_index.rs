@@ -1,9 +1,16 @@
 //! Finding a request's route: the host decides first, then the order of the file.
 
+mod path_index;
+mod prefix_table;
+
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use crate::config::{From, Route};
 use crate::http::request::Authority;
+use path_index::PathIndex;
+use prefix_table::PrefixTable;
 
 /// The port of `https` addresses that name none.
 pub(super) const HTTPS: u16 = 443;
@@ -19,57 +26,78 @@ pub(super) enum KnownOrigin {
     No,
 }
 
-/// Places of routes by host, so that no request's work grows with the number of hosts.
+/// Places of routes by host, port and path, so that no request's work grows with the number of routes. It answers as if the
+/// routes were tried in the order of the file.
 #[derive(Debug)]
 pub(super) struct RouteIndex {
     /// The listener's own port, by which browsers may come to a route whose `from` names none.
     listening: u16,
-    /// By host, for hosts without `*`; in the order of the file.
-    exact: FxHashMap<String, Vec<usize>>,
-    /// By [`anchor`], for hosts with `*`; in the order of the file.
-    wildcard: FxHashMap<String, Vec<usize>>,
+    /// By host, for hosts without `*`.
+    exact: FxHashMap<String, HostRoutes>,
+    /// For hosts with `*`: by what follows the last one, backwards, and then by what precedes the first one.
+    wildcard: Option<PrefixTable<PrefixTable<Vec<WildcardRoutes>>>>,
+}
+
+/// The routes of one host, by the port of their `from`.
+#[derive(Debug)]
+struct HostRoutes {
+    by_port: Vec<(Option<u16>, PathIndex)>,
+}
+
+/// The routes of one host with `*`.
+#[derive(Debug)]
+struct WildcardRoutes {
+    /// The `from` of the first of them.
+    from: From,
+    routes: HostRoutes,
 }
 
 impl RouteIndex {
     pub(super) fn new(routes: &[Route], listening: u16) -> Self {
-        let mut index = Self {
-            listening,
-            exact: FxHashMap::default(),
-            wildcard: FxHashMap::default(),
-        };
+        let mut hosts = BTreeMap::<&str, Vec<usize>>::new();
         for (place, route) in routes.iter().enumerate() {
-            let host = &route.from.host;
-            let (hosts, key) = match anchor(host) {
-                Some(anchor) => (&mut index.wildcard, anchor),
-                None => (&mut index.exact, host.as_str()),
-            };
-            hosts.entry(key.to_owned()).or_default().push(place);
+            hosts.entry(&route.from.host).or_default().push(place);
         }
-        index
+        let (wildcard, exact): (Vec<_>, Vec<_>) =
+            hosts.into_iter().partition(|(host, _)| host.contains('*'));
+        let exact = exact.into_iter().map(|(host, places)| {
+            let here = HostRoutes::new(routes, &places);
+            (host.to_owned(), here)
+        });
+        Self {
+            listening,
+            exact: exact.collect(),
+            wildcard: (!wildcard.is_empty()).then(|| index_wildcards(routes, wildcard)),
+        }
     }
 
     /// Whether any route is for this host, and by this port.
-    pub(super) fn origin(&self, routes: &[Route], authority: &Authority<'_>) -> KnownOrigin {
+    pub(super) fn origin(&self, authority: &Authority<'_>) -> KnownOrigin {
         let (host, port) = (&*authority.host, authority.port.unwrap_or(HTTPS));
-        let by_port = |route: &Route| self.serves(&route.from, host, port);
-        if self.first(routes, host, by_port).is_some() {
-            return KnownOrigin::Yes;
-        }
-        let by_any = |route: &Route| route.from.fits(host);
-        match self.first(routes, host, by_any) {
-            Some(_) => KnownOrigin::OtherPort,
-            None => KnownOrigin::No,
-        }
+        let mut known = KnownOrigin::No;
+        self.any_host(host, |here| {
+            let mut ports = here.by_port.iter();
+            known = KnownOrigin::OtherPort;
+            if ports.any(|(own, _)| self.has_port(*own, port)) {
+                known = KnownOrigin::Yes;
+            }
+            known == KnownOrigin::Yes
+        });
+        known
     }
 
-    /// Whether a route's address is meant by this host and port. An address without a port is that of `https`, and of the
-    /// listener for browsers that come to it directly: on any other port of the host another program may listen.
+    /// Whether a route's address is meant by this host and port.
     pub(super) fn serves(&self, from: &From, host: &str, port: u16) -> bool {
-        let is_own = match from.port {
+        self.has_port(from.port, port) && from.fits(host)
+    }
+
+    /// Whether a port of `from` is meant by this port. An address without a port is that of `https`, and of the listener for
+    /// browsers that come to it directly: on any other port of the host another program may listen.
+    fn has_port(&self, own: Option<u16>, port: u16) -> bool {
+        match own {
             Some(own) => port == own,
             None => port == HTTPS || port == self.listening,
-        };
-        is_own && from.fits(host)
+        }
     }
 
     /// The place of the route of a request. A host that stands in the file itself never falls through to a wildcard.
@@ -80,79 +108,86 @@ impl RouteIndex {
         port: u16,
         path: &str,
     ) -> Option<usize> {
-        self.first(routes, host, |route| {
-            self.serves(&route.from, host, port) && route.path.serves(path)
-        })
+        let mut first: Option<usize> = None;
+        self.any_host(host, |here| {
+            let by_port = here.by_port.iter();
+            let served = by_port.filter(|(own, _)| self.has_port(*own, port));
+            let found = served.filter_map(|(_, paths)| paths.find(routes, path));
+            first = first.into_iter().chain(found).min();
+            false
+        });
+        first
     }
 
-    fn first(
-        &self,
-        routes: &[Route],
-        host: &str,
-        serves: impl Fn(&Route) -> bool,
-    ) -> Option<usize> {
-        let earliest = |places: &Vec<usize>| {
-            let mut places = places.iter().copied();
-            places.find(|&place| routes.get(place).is_some_and(&serves))
+    /// Visits the routes of each host of the file that a host matches, until `visit` returns `true`.
+    fn any_host(&self, host: &str, mut visit: impl FnMut(&HostRoutes) -> bool) {
+        if let Some(here) = self.exact.get(host) {
+            visit(here);
+            return;
+        }
+        let Some(wildcard) = &self.wildcard else {
+            return;
         };
-        if let Some(places) = self.exact.get(host) {
-            return earliest(places);
-        }
-        if self.wildcard.is_empty() {
-            return None;
-        }
-        anchors(host)
-            .filter_map(|anchor| earliest(self.wildcard.get(anchor)?))
-            .min()
+        let backwards = reverse(host);
+        let by_head = wildcard.matches(&backwards);
+        let mut candidates = by_head
+            .flat_map(|heads| heads.matches(host))
+            .flatten()
+            .filter(|candidate| candidate.from.fits(host));
+        candidates.any(|candidate| visit(&candidate.routes));
     }
 }
 
-/// The whole labels behind the last `*` of a pattern: every host that fits it ends with a dot and these, or the anchor is
-/// empty. `None` for a host without `*`.
-fn anchor(pattern: &str) -> Option<&str> {
-    let (_, tail) = pattern.rsplit_once('*')?;
-    Some(tail.split_once('.').map_or("", |(_, labels)| labels))
+impl HostRoutes {
+    /// Indexes the routes at these places, which have one host and are in the order of the file.
+    fn new(routes: &[Route], places: &[usize]) -> Self {
+        let mut ports = BTreeMap::<Option<u16>, Vec<usize>>::new();
+        for &place in places {
+            if let Some(route) = routes.get(place) {
+                ports.entry(route.from.port).or_default().push(place);
+            }
+        }
+        let by_port = ports
+            .into_iter()
+            .map(|(port, places)| (port, PathIndex::new(routes, &places)));
+        Self {
+            by_port: by_port.collect(),
+        }
+    }
 }
 
-/// Every anchor that a pattern for this host may have.
-fn anchors(host: &str) -> impl Iterator<Item = &str> {
-    let labels = host
-        .match_indices('.')
-        .filter_map(|(dot, _)| host.get(dot + 1..));
-    labels.filter(|labels| !labels.is_empty()).chain([""])
+fn index_wildcards(
+    routes: &[Route],
+    hosts: Vec<(&str, Vec<usize>)>,
+) -> PrefixTable<PrefixTable<Vec<WildcardRoutes>>> {
+    let mut tails = BTreeMap::<String, BTreeMap<String, Vec<WildcardRoutes>>>::new();
+    for (host, places) in hosts {
+        let first = places.first().and_then(|&place| routes.get(place));
+        let (Some(first), Some((head, _)), Some((_, tail))) =
+            (first, host.split_once('*'), host.rsplit_once('*'))
+        else {
+            continue;
+        };
+        let heads = tails.entry(reverse(tail)).or_default();
+        heads
+            .entry(head.to_owned())
+            .or_default()
+            .push(WildcardRoutes {
+                from: first.from.clone(),
+                routes: HostRoutes::new(routes, &places),
+            });
+    }
+    let tails = tails.into_iter();
+    PrefixTable::new(
+        tails
+            .map(|(tail, heads)| (tail, PrefixTable::new(heads)))
+            .collect(),
+    )
+}
+
+fn reverse(text: &str) -> String {
+    text.chars().rev().collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::From;
-    use proptest::prelude::*;
-
-    #[test]
-    fn anchors_are_whole_labels() {
-        for (pattern, expected) in [
-            ("app.test", None),
-            ("*", Some("")),
-            ("app.*", Some("")),
-            ("*.app.test", Some("app.test")),
-            ("*app.test", Some("test")),
-            ("a*.*-b.app.test", Some("app.test")),
-        ] {
-            assert_eq!(anchor(pattern), expected, "{pattern}");
-        }
-        let of_host: Vec<&str> = anchors("a.app.test").collect();
-        assert_eq!(of_host, ["app.test", "test", ""]);
-    }
-
-    proptest! {
-        /// The index leaves out no pattern that fits.
-        #[test]
-        fn an_anchor_is_never_missed(pattern in "[ab.*]{0,6}\\*[ab.*]{0,6}", host in "[ab.]{1,10}") {
-            let from = From { host: pattern, port: None };
-            if from.fits(&host) {
-                let anchor = anchor(&from.host).unwrap();
-                prop_assert!(anchors(&host).any(|one| one == anchor), "{}", anchor);
-            }
-        }
-    }
-}
+mod tests;
