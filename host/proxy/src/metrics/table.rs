@@ -1,5 +1,6 @@
 //! Every metric: its name, its labels, its meaning and where its values come from. docs/metrics.md is generated from it.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::outgoing::OutgoingReading;
@@ -239,6 +240,18 @@ pub(super) const TABLE: &[MetricRow] = &[
         },
     ),
     gauge(
+        "jetway_last_reload_successful",
+        &[],
+        "1, or 0 when the last reload of the configuration failed and the previous one stays active",
+        |readings| vec![level(&[], u64::from(!readings.has_failed_reload))],
+    ),
+    gauge(
+        "jetway_ready",
+        &[],
+        "1 when `/readyz` answers 200, else 0",
+        |readings| vec![level(&[], u64::from(readings.is_ready))],
+    ),
+    gauge(
         "jetway_configuration_info",
         &["digest"],
         "Always 1; the label is the SHA-256 digest of the active configuration without its secrets",
@@ -259,13 +272,8 @@ pub(super) const TABLE: &[MetricRow] = &[
     gauge(
         "jetway_certificate_expiry_timestamp_seconds",
         &["name"],
-        "The end of the validity of each certificate of the listener, by its first name",
-        |readings| {
-            let certificates = readings.configuration.certificates.iter();
-            let samples = certificates
-                .map(|certificate| timestamp(&[&certificate.name], certificate.expires));
-            samples.collect()
-        },
+        "The end of the validity of each certificate of the listener, by its first name; of several with the same first name, the earliest",
+        read_certificates,
     ),
     counter(
         "jetway_limit_hits",
@@ -349,11 +357,31 @@ fn read_phases(readings: &Readings) -> Vec<Sample> {
     ]
 }
 
+/// The module answers some permitted requests itself, such as those for the pages of a sign-in: they are in the same sample as
+/// the forwarded ones.
 fn read_decisions(readings: &Readings) -> Vec<Sample> {
-    let allowed = count(&["allow", ""], readings.workers.allowed);
-    let answered = readings.workers.answered.iter();
-    let answered = answered.map(|((decision, reason), number)| count(&[decision, reason], *number));
-    std::iter::once(allowed).chain(answered).collect()
+    let (allowed, forwarded) = (("allow", ""), readings.workers.allowed);
+    let mut decisions = BTreeMap::from([(allowed, forwarded)]);
+    for ((decision, reason), number) in &readings.workers.answered {
+        let sum = decisions.entry((decision, reason)).or_default();
+        *sum = sum.wrapping_add(*number);
+    }
+    let samples = decisions
+        .iter()
+        .map(|((decision, reason), number)| count(&[decision, reason], *number));
+    samples.collect()
+}
+
+fn read_certificates(readings: &Readings) -> Vec<Sample> {
+    let mut ends = BTreeMap::new();
+    for certificate in &readings.configuration.certificates {
+        let end = ends
+            .entry(certificate.name.as_str())
+            .or_insert(certificate.expires);
+        *end = certificate.expires.min(*end);
+    }
+    let samples = ends.iter().map(|(name, end)| timestamp(&[name], *end));
+    samples.collect()
 }
 
 fn for_both(readings: &Readings, value: fn(&OutgoingReading) -> SampleValue) -> Vec<Sample> {
