@@ -1,5 +1,6 @@
 //! Every metric: its name, its labels, its meaning and where its values come from. docs/metrics.md is generated from it.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::outgoing::OutgoingReading;
@@ -131,7 +132,7 @@ pub(super) const TABLE: &[MetricRow] = &[
     histogram(
         "jetway_phase_duration_seconds",
         &["phase"],
-        "How long a phase took: `tls_handshake` with a client, `decision` of the module with its calls to the provider, `provider_connect`, `provider_call`, `upstream_connect`, `upstream_first_byte` until the head of the response, `total` as in `jetway_route_duration_seconds` for all requests",
+        "How long a phase took: `tls_handshake` with a client, `decision` of the module with its calls to the provider and the body of a form for Jetway itself, `provider_connect`, `provider_call`, `upstream_connect`, `upstream_first_byte` until the head of the response, `total` as in `jetway_route_duration_seconds` for all requests",
         read_phases,
     ),
     counter(
@@ -259,13 +260,8 @@ pub(super) const TABLE: &[MetricRow] = &[
     gauge(
         "jetway_certificate_expiry_timestamp_seconds",
         &["name"],
-        "The end of the validity of each certificate of the listener, by its first name",
-        |readings| {
-            let certificates = readings.configuration.certificates.iter();
-            let samples = certificates
-                .map(|certificate| timestamp(&[&certificate.name], certificate.expires));
-            samples.collect()
-        },
+        "The end of the validity of the listener's certificates, by their first names; of several with one name, that of the first to expire",
+        read_expiries,
     ),
     counter(
         "jetway_limit_hits",
@@ -329,6 +325,21 @@ fn read_requests(readings: &Readings) -> Vec<Sample> {
         classes.map(move |(class, number)| count(&[route, class], *number))
     });
     numbers.collect()
+}
+
+/// Reads the ends of certificates. A name with two values would be no valid text.
+fn read_expiries(readings: &Readings) -> Vec<Sample> {
+    let mut first = BTreeMap::<&str, SystemTime>::new();
+    for certificate in &readings.configuration.certificates {
+        let expires = first
+            .entry(&certificate.name)
+            .or_insert(certificate.expires);
+        *expires = certificate.expires.min(*expires);
+    }
+    let samples = first.into_iter();
+    samples
+        .map(|(name, expires)| timestamp(&[name], expires))
+        .collect()
 }
 
 fn read_phases(readings: &Readings) -> Vec<Sample> {
