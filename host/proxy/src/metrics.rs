@@ -22,7 +22,7 @@ pub use table::render_reference;
 pub(crate) use worker::{WebsocketEnd, WorkerMetrics};
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use route::RouteReading;
@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     pub(crate) successful_reloads: Counter,
     /// Reloads after which the previous configuration stayed active.
     pub(crate) failed_reloads: Counter,
+    /// Whether the last reload failed.
+    pub(crate) has_failed_reload: AtomicBool,
 }
 
 impl Metrics {

@@ -106,7 +106,8 @@ fn show_metrics(overview: &Overview, headers: &HeaderMap) -> Answer {
     let accept = headers.get(header::ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok());
     let format = TextFormat::accepted_by(accept.unwrap_or_default());
-    match render(shared.read_metrics(), format) {
+    let (is_ready, _) = status::describe_readiness(overview);
+    match render(shared.read_metrics(is_ready), format) {
         Ok(text) => respond(StatusCode::OK, format.content_type(), text),
         Err(_) => refuse(
             StatusCode::INTERNAL_SERVER_ERROR,

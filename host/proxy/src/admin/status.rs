@@ -47,7 +47,7 @@ pub(super) fn describe_status(overview: &Overview, now: SystemTime) -> Value {
     let Some(shared) = overview.active() else {
         return json!({"ready": is_ready, "stage": readiness["stage"]});
     };
-    let readings = shared.read_metrics();
+    let readings = shared.read_metrics(is_ready);
     let configuration = &readings.configuration;
     let age = now.duration_since(configuration.since).unwrap_or_default();
     json!({

@@ -11,6 +11,8 @@ use super::worker::WorkerReading;
 pub(crate) struct Readings {
     /// The version of this program.
     pub(crate) version: &'static str,
+    /// Whether the proxy can serve requests.
+    pub(crate) is_ready: bool,
     /// The routes that had a request, by name.
     pub(crate) routes: Vec<(String, RouteReading)>,
     /// The sums of all workers.
@@ -27,6 +29,8 @@ pub(crate) struct Readings {
     pub(crate) configuration: ConfigurationReading,
     /// Reloads that succeeded and that failed.
     pub(crate) reloads: (u64, u64),
+    /// Whether the last reload failed.
+    pub(crate) has_failed_reload: bool,
     /// The number of hits of each limit, by its name.
     pub(crate) limits: Vec<(&'static str, u64)>,
     /// Log lines that could not be written.

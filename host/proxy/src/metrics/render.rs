@@ -125,6 +125,7 @@ mod tests {
     use crate::metrics::{CertificateReading, WebsocketEnd};
     use crate::metrics::{ConfigurationReading, Metrics, OutgoingMetrics};
     use http::StatusCode;
+    use std::collections::BTreeSet;
     use std::time::{Duration, UNIX_EPOCH};
 
     fn readings() -> Readings {
@@ -132,6 +133,7 @@ mod tests {
         let worker = metrics.add_worker();
         worker.allowed.increment();
         worker.answered.count("deny", "domain-unauthorized");
+        worker.answered.count("allow", "");
         worker.decision.observe(Duration::from_micros(70));
         worker.opened_websockets.add(3);
         worker.count_websocket_end(WebsocketEnd::SessionEnded);
@@ -141,6 +143,7 @@ mod tests {
         let since = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let readings = Readings {
             version: "1.2.3 (abc)",
+            is_ready: true,
             routes: metrics.read_routes(),
             workers: metrics.read_workers(),
             upstreams: OutgoingMetrics::default().read(4),
@@ -151,12 +154,15 @@ mod tests {
                 digest: "d1".to_owned(),
                 since,
                 routes: 2,
-                certificates: vec![CertificateReading {
-                    name: "a.test".to_owned(),
-                    expires: since,
-                }],
+                certificates: [2, 0, 1]
+                    .map(|days| CertificateReading {
+                        name: "a.test".to_owned(),
+                        expires: since + Duration::from_secs(days * 86_400),
+                    })
+                    .to_vec(),
             },
             reloads: (1, 0),
+            has_failed_reload: true,
             limits: vec![("open_files", 8)],
             dropped_log_lines: 6,
         };
@@ -169,7 +175,7 @@ mod tests {
         let text = render(readings(), TextFormat::Prometheus).unwrap();
         for line in [
             r#"jetway_requests_total{route="a \"quoted\" \\ name\n",status="2xx"} 1"#,
-            r#"jetway_decisions_total{decision="allow",reason=""} 1"#,
+            r#"jetway_decisions_total{decision="allow",reason=""} 2"#,
             r#"jetway_decisions_total{decision="deny",reason="domain-unauthorized"} 1"#,
             r#"jetway_phase_duration_seconds_bucket{phase="decision",le="0.0001"} 1"#,
             "jetway_websockets_open 2.0",
@@ -178,6 +184,8 @@ mod tests {
             r#"jetway_certificate_expiry_timestamp_seconds{name="a.test"} 1700000000.0"#,
             r#"jetway_limit_hits_total{limit="open_files"} 8"#,
             "jetway_log_lines_dropped_total 6",
+            "jetway_ready 1.0",
+            "jetway_last_reload_successful 0.0",
             r#"jetway_build_info{version="1.2.3 (abc)"} 1.0"#,
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");
@@ -189,6 +197,17 @@ mod tests {
                 "{}",
                 row.name
             );
+        }
+    }
+
+    /// Prometheus refuses all metrics when one has two samples of the same labels.
+    #[test]
+    fn samples_of_a_metric_differ_in_their_labels() {
+        let readings = readings();
+        for row in TABLE {
+            let samples = (row.read)(&readings);
+            let labels: BTreeSet<_> = samples.iter().map(|sample| &sample.labels).collect();
+            assert_eq!(labels.len(), samples.len(), "{}", row.name);
         }
     }
 

@@ -240,6 +240,18 @@ pub(super) const TABLE: &[MetricRow] = &[
         },
     ),
     gauge(
+        "jetway_last_reload_successful",
+        &[],
+        "1, or 0 when the last reload of the configuration failed and the previous one stays active",
+        |readings| vec![level(&[], u64::from(!readings.has_failed_reload))],
+    ),
+    gauge(
+        "jetway_ready",
+        &[],
+        "1 when `/readyz` answers 200, else 0",
+        |readings| vec![level(&[], u64::from(readings.is_ready))],
+    ),
+    gauge(
         "jetway_configuration_info",
         &["digest"],
         "Always 1; the label is the SHA-256 digest of the active configuration without its secrets",
@@ -260,8 +272,8 @@ pub(super) const TABLE: &[MetricRow] = &[
     gauge(
         "jetway_certificate_expiry_timestamp_seconds",
         &["name"],
-        "The end of the validity of the listener's certificates, by their first names; of several with one name, that of the first to expire",
-        read_expiries,
+        "The end of the validity of each certificate of the listener, by its first name; of several with the same first name, the earliest",
+        read_certificates,
     ),
     counter(
         "jetway_limit_hits",
@@ -327,21 +339,6 @@ fn read_requests(readings: &Readings) -> Vec<Sample> {
     numbers.collect()
 }
 
-/// Reads the ends of certificates. A name with two values would be no valid text.
-fn read_expiries(readings: &Readings) -> Vec<Sample> {
-    let mut first = BTreeMap::<&str, SystemTime>::new();
-    for certificate in &readings.configuration.certificates {
-        let expires = first
-            .entry(&certificate.name)
-            .or_insert(certificate.expires);
-        *expires = certificate.expires.min(*expires);
-    }
-    let samples = first.into_iter();
-    samples
-        .map(|(name, expires)| timestamp(&[name], expires))
-        .collect()
-}
-
 fn read_phases(readings: &Readings) -> Vec<Sample> {
     let Readings {
         workers,
@@ -360,11 +357,31 @@ fn read_phases(readings: &Readings) -> Vec<Sample> {
     ]
 }
 
+/// The module answers some permitted requests itself, such as those for the pages of a sign-in: they are in the same sample as
+/// the forwarded ones.
 fn read_decisions(readings: &Readings) -> Vec<Sample> {
-    let allowed = count(&["allow", ""], readings.workers.allowed);
-    let answered = readings.workers.answered.iter();
-    let answered = answered.map(|((decision, reason), number)| count(&[decision, reason], *number));
-    std::iter::once(allowed).chain(answered).collect()
+    let (allowed, forwarded) = (("allow", ""), readings.workers.allowed);
+    let mut decisions = BTreeMap::from([(allowed, forwarded)]);
+    for ((decision, reason), number) in &readings.workers.answered {
+        let sum = decisions.entry((decision, reason)).or_default();
+        *sum = sum.wrapping_add(*number);
+    }
+    let samples = decisions
+        .iter()
+        .map(|((decision, reason), number)| count(&[decision, reason], *number));
+    samples.collect()
+}
+
+fn read_certificates(readings: &Readings) -> Vec<Sample> {
+    let mut ends = BTreeMap::new();
+    for certificate in &readings.configuration.certificates {
+        let end = ends
+            .entry(certificate.name.as_str())
+            .or_insert(certificate.expires);
+        *end = certificate.expires.min(*end);
+    }
+    let samples = ends.iter().map(|(name, end)| timestamp(&[name], *end));
+    samples.collect()
 }
 
 fn for_both(readings: &Readings, value: fn(&OutgoingReading) -> SampleValue) -> Vec<Sample> {

@@ -1,5 +1,6 @@
 //! Collects what the metrics and the status show.
 
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use jetway_core::hex::encode_hex;
@@ -13,14 +14,16 @@ use crate::metrics::{CertificateReading, ConfigurationReading, PluginReading, Re
 const SHOWN_DIGITS: usize = 12;
 
 impl ProxyShared {
-    /// Returns the values of all metrics.
-    pub(crate) fn read_metrics(&self) -> Readings {
+    /// Returns the values of all metrics. `is_ready` tells whether the process can serve requests, which depends on more than
+    /// the active configuration.
+    pub(crate) fn read_metrics(&self, is_ready: bool) -> Readings {
         let upstreams = &self.limits.upstreams;
         let (descriptors, metrics) = (&upstreams.descriptors, &upstreams.metrics);
         let provider = &self.limits.provider;
         let activity = self.data.activity.all();
         Readings {
             version: self.process.facts.version,
+            is_ready,
             routes: metrics.read_routes(),
             workers: metrics.read_workers(),
             upstreams: descriptors.metrics().read(descriptors.in_use() as u64),
@@ -36,6 +39,7 @@ impl ProxyShared {
                 metrics.successful_reloads.get(),
                 metrics.failed_reloads.get(),
             ),
+            has_failed_reload: metrics.has_failed_reload.load(Ordering::Relaxed),
             limits: Hit::counts(),
             dropped_log_lines: (self.process.facts.dropped_log_lines)(),
         }
@@ -60,6 +64,9 @@ impl ProxyShared {
             &metrics.failed_reloads
         };
         counter.increment();
+        metrics
+            .has_failed_reload
+            .store(!is_active, Ordering::Relaxed);
     }
 }
 

@@ -67,6 +67,8 @@ async fn readiness_and_status_describe_the_process() {
     let stopping = ask(&path, "/readyz").await;
     assert_eq!(stopping.status(), 503, "{stopping:?}");
     assert!(stopping.0.contains("\"listeners\": false"), "{stopping:?}");
+    let metrics = ask(&path, "/metrics").await;
+    assert!(metrics.0.contains("\njetway_ready 0.0"), "{metrics:?}");
 }
 
 /// A client that connects and is silent holds one of a few connections for a limited time, and the workers none.
