@@ -320,7 +320,7 @@ fn promtool_accepts_the_alert_rules_and_their_tests() -> Result<()> {
             .collect();
         let is_silent = |test: &&str| test.contains("exp_alerts: []");
         ensure!(
-            tests.iter().any(is_silent) && !tests.iter().all(|test| is_silent(test)),
+            tests.iter().any(is_silent) && !tests.iter().all(is_silent),
             "tests/files/alerts_test.yaml does not show when `{name}` fires and when not"
         );
     }
