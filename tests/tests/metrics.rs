@@ -11,15 +11,17 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use jetway_tests::{
     ALICE, APP, Installed, MALLORY, Port, Proxy, ProxyKind, Response, Route, Scene, Upstream,
-    eventually, output_of, run,
+    eventually, output_of, run, within,
 };
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use url::Url;
 
@@ -172,7 +174,12 @@ fn prometheus_reads_what_users_did() -> Result<()> {
         check_operators_pages(&monitoring).await?;
 
         channel.close(None).await?;
-        drop(channel);
+        // Without the alert `close_notify` of TLS, the end of the connection would count as broken.
+        within("the end of the WebSocket", LIMIT, async {
+            while let Some(Ok(_)) = channel.next().await {}
+            Ok(channel.get_mut().shutdown().await?)
+        })
+        .await?;
         let lines = [
             "jetway_websockets_open 0.0",
             r#"jetway_websockets_closed_total{reason="closed"} 1"#,
