@@ -9,7 +9,7 @@ exec </dev/null
 
 machines=$(realpath -m "${CARGO_TARGET_DIR:-target}")/peers/machines
 # Packages of a server with Cockpit. Without dbus-user-session, newer bridges end at once.
-packages=cockpit-ws,cockpit-bridge,cockpit-system,systemd-sysv,dbus,dbus-user-session,libpam-systemd,passwd,sudo,procps
+packages=cockpit-ws,cockpit-bridge,cockpit-system,systemd-sysv,dbus,dbus-user-session,libpam-systemd,passwd,sudo,procps,curl
 
 stop() {
   printf 'machines: %s\n' "$@" >&2

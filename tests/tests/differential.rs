@@ -10,8 +10,8 @@ use jetway_tests::{ProxyKind, Scene, run_for};
 const DIFFERENCES: &str = include_str!("../../docs/differences.md");
 
 /// Conversations in all, and with one configuration.
-const CASES: usize = 240;
-const OF_ONE: usize = 120;
+const CASES: usize = 160;
+const OF_ONE: usize = 80;
 
 #[test]
 fn the_host_answers_as_envoy_does() -> Result<()> {

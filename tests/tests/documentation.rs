@@ -151,6 +151,10 @@ const COMMANDS: &[(&str, How)] = &[
     ),
     ("sudoedit /etc/jetway/jetway.yaml", How::UnderSystemd),
     (
+        "curl --fail --silent --unix-socket /run/jetway/admin.sock http://localhost/readyz",
+        How::UnderSystemd,
+    ),
+    (
         "sudo systemctl enable --now jetway.socket jetway.service",
         How::UnderSystemd,
     ),

@@ -33,6 +33,11 @@ const INSTALL: &str = "DEBIAN_FRONTEND=noninteractive dpkg --install /root/packa
 const STATE: &str = "systemctl is-active jetway.service jetway.socket || true";
 /// The unit reads this secret from systemd (`LoadCredential=`).
 const CREDENTIAL: &str = "/run/credentials/jetway.service/client-secret";
+/// The line of the file with the address of the admin listener.
+const ADMIN: &str = "admin_address: unix:/run/jetway/admin.sock";
+/// The command of the documentation that asks it.
+const IS_READY: &str =
+    "curl --fail --silent --unix-socket /run/jetway/admin.sock http://localhost/readyz";
 /// The highest exposure that `systemd-analyze security` may compute, in tenths.
 const MAX_EXPOSURE: u32 = 15;
 
@@ -150,7 +155,8 @@ fn fill_in(scene: &mut Scene, machine: &Machine, routes: &[Route]) -> Result<()>
     }
     // As an editor does: the mode and the group stay.
     let path = machine.path(&format!("{DESK}/jetway.yaml"))?;
-    std::fs::write(path, text.replace(&secret, CREDENTIAL))?;
+    let text = text.replace(&secret, CREDENTIAL);
+    std::fs::write(path, format!("{text}\n{ADMIN}\n"))?;
     let known = Path::new("/etc/ssl/certs/ca-certificates.crt");
     machine.bring_as(scene.authority_file(), known)?;
     let port = scene.port();
@@ -178,6 +184,7 @@ fn is_contained(machine: &Machine) -> Result<()> {
     ensure!(owner.trim() == "jetway", "{owner}");
     let status = machine.run("systemctl show --property=StatusText --value jetway.service")?;
     ensure!(status.starts_with("serving configuration "), "{status}");
+    machine.run(IS_READY)?;
     let journal = machine.journal("jetway.service")?;
     ensure!(!journal.contains("warning"), "{journal}");
     let analysis = machine.run("systemd-analyze security --no-pager jetway.service")?;

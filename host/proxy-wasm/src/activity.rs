@@ -8,12 +8,37 @@ use wasmtime::{ResourceLimiter, StoreLimits};
 /// Counts the instances of all plugins that share it, their traps and their memory.
 #[derive(Debug, Default)]
 pub struct PluginActivity {
+    /// The counts of all plugins, if these are those of some.
+    all: Option<Arc<Self>>,
     instances: AtomicU64,
     traps: AtomicU64,
     memory_bytes: AtomicU64,
 }
 
 impl PluginActivity {
+    /// Returns counts for further plugins, for instance those of the next configuration, whose numbers are also in
+    /// [`Self::all`].
+    #[must_use]
+    pub fn of_one_more(self: &Arc<Self>) -> Arc<Self> {
+        let all = self.all.as_ref().unwrap_or(self);
+        Arc::new(Self {
+            all: Some(Arc::clone(all)),
+            ..Self::default()
+        })
+    }
+
+    /// Returns the counts of all plugins.
+    #[must_use]
+    pub fn all(&self) -> &Self {
+        self.all.as_deref().unwrap_or(self)
+    }
+
+    /// Changes a number here and in the counts of all plugins.
+    fn change(&self, change: impl Fn(&Self)) {
+        change(self);
+        self.all.iter().for_each(|all| change(all));
+    }
+
     /// Returns the number of instances that exist.
     pub fn instances(&self) -> u64 {
         self.instances.load(Ordering::Relaxed)
@@ -30,7 +55,9 @@ impl PluginActivity {
     }
 
     pub(crate) fn count_trap(&self) {
-        self.traps.fetch_add(1, Ordering::Relaxed);
+        self.change(|activity| {
+            activity.traps.fetch_add(1, Ordering::Relaxed);
+        });
     }
 }
 
@@ -43,7 +70,9 @@ pub(crate) struct CountedLimits {
 
 impl CountedLimits {
     pub(crate) fn new(limits: StoreLimits, activity: Arc<PluginActivity>) -> Self {
-        activity.instances.fetch_add(1, Ordering::Relaxed);
+        activity.change(|activity| {
+            activity.instances.fetch_add(1, Ordering::Relaxed);
+        });
         Self {
             limits,
             activity,
@@ -54,11 +83,11 @@ impl CountedLimits {
 
 impl Drop for CountedLimits {
     fn drop(&mut self) {
-        let activity = &self.activity;
-        activity.instances.fetch_sub(1, Ordering::Relaxed);
-        activity
-            .memory_bytes
-            .fetch_sub(self.memory_bytes, Ordering::Relaxed);
+        self.activity.change(|activity| {
+            let memory_bytes = &activity.memory_bytes;
+            activity.instances.fetch_sub(1, Ordering::Relaxed);
+            memory_bytes.fetch_sub(self.memory_bytes, Ordering::Relaxed);
+        });
     }
 }
 
@@ -73,8 +102,9 @@ impl ResourceLimiter for CountedLimits {
         if is_allowed {
             let grown = desired.saturating_sub(current) as u64;
             self.memory_bytes = self.memory_bytes.saturating_add(grown);
-            let total = &self.activity.memory_bytes;
-            total.fetch_add(grown, Ordering::Relaxed);
+            self.activity.change(|activity| {
+                activity.memory_bytes.fetch_add(grown, Ordering::Relaxed);
+            });
         }
         Ok(is_allowed)
     }
@@ -117,5 +147,20 @@ mod tests {
         assert_eq!((activity.instances(), activity.memory_bytes()), (1, 100));
         drop(one);
         assert_eq!((activity.instances(), activity.memory_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn further_plugins_have_counts_of_their_own_and_are_in_those_of_all() {
+        let first = Arc::<PluginActivity>::default();
+        let next = first.of_one_more();
+        let last = next.of_one_more();
+        let instance = |activity: &Arc<PluginActivity>| {
+            CountedLimits::new(StoreLimitsBuilder::new().build(), Arc::clone(activity))
+        };
+        let (old, one, other) = (instance(&first), instance(&next), instance(&last));
+        assert_eq!((next.instances(), last.instances()), (1, 1));
+        assert_eq!(last.all().instances(), 3);
+        drop((old, one, other));
+        assert_eq!((next.instances(), last.all().instances()), (0, 0));
     }
 }

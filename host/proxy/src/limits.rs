@@ -129,7 +129,7 @@ pub(crate) const DRAINED_BODY: usize = 1024 * 1024;
 /// the client reads the response.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// Buffer of each direction of a tunnel: one full TLS record.
+/// Most bytes that a tunnel reads at once, and that wait in each direction: one full TLS record.
 pub(crate) const TUNNEL_BUFFER: usize = 16 * 1024;
 
 /// The shortest time between two reports to the plugin that the client of a tunnel sent something. Sessions last for

@@ -76,10 +76,15 @@ impl Metrics {
         lock(&self.workers).add()
     }
 
-    /// Returns the sums of all routes that had a request, by name, and forgets routes that no configuration has any more.
+    /// Forgets the routes that no configuration has any more.
+    pub(crate) fn forget_unused_routes(&self) {
+        lock(&self.routes).retain(|_, shards| shards.is_used());
+    }
+
+    /// Returns the sums of all routes that had a request, by name.
     pub(crate) fn read_routes(&self) -> Vec<(String, RouteReading)> {
+        self.forget_unused_routes();
         let mut routes = lock(&self.routes);
-        routes.retain(|_, shards| shards.is_used());
         let readings = routes
             .iter_mut()
             .map(|(name, shards)| (name.clone(), shards.read()));

@@ -323,6 +323,7 @@ impl Running {
 /// Stops without draining: requests in progress have [`limits::GRACE`] to end.
 impl Drop for Running {
     fn drop(&mut self) {
+        self.overview.set_stage(Stage::Stopping);
         self.shutdown.trigger();
         self.join_workers();
     }

@@ -5,6 +5,7 @@ mod close_pacer;
 mod frames;
 mod io;
 mod last_message;
+mod relay;
 mod speech;
 
 use std::future::poll_fn;
@@ -14,7 +15,7 @@ use std::task::Poll;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::finish::Finish;
@@ -136,7 +137,7 @@ where
     async fn run(mut self, close: impl Future<Output = CloseReason>) -> WebsocketEnd {
         let (client, upstream) = (self.client.traffic, self.upstream.traffic);
         let reason = {
-            let mut copying = pin!(copy(&mut self.client, &mut self.upstream));
+            let mut copying = pin!(relay::copy(&mut self.client, &mut self.upstream));
             let reason = tokio::select! {
                 result = &mut copying => return websocket_end_of(&result),
                 reason = close => reason,
@@ -187,15 +188,6 @@ fn websocket_end_of(result: &std::io::Result<()>) -> WebsocketEnd {
         Ok(()) => WebsocketEnd::Closed,
         Err(_) => WebsocketEnd::Broken,
     }
-}
-
-/// Copies both ways. Each direction reads only as fast as the other side accepts data, and ends by itself.
-async fn copy(
-    one: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    other: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> std::io::Result<()> {
-    copy_bidirectional_with_sizes(one, other, limits::TUNNEL_BUFFER, limits::TUNNEL_BUFFER).await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -54,12 +54,13 @@ impl<T: Readable> Shards<T> {
     /// Keeps the sums of copies that only this list still holds, and forgets the copies, which nothing can reach any more.
     fn fold(&mut self) {
         let past = &mut self.past;
-        self.live.retain(|shard| {
-            let is_used = Arc::strong_count(shard) > 1;
-            if !is_used {
-                shard.add_to(past);
+        // `get_mut` sees what the last holder has counted; the number of holders alone does not say so.
+        self.live.retain_mut(|shard| match Arc::get_mut(shard) {
+            Some(ended) => {
+                ended.add_to(past);
+                false
             }
-            is_used
+            None => true,
         });
     }
 }

@@ -132,7 +132,7 @@ pub(super) const TABLE: &[MetricRow] = &[
     histogram(
         "jetway_phase_duration_seconds",
         &["phase"],
-        "How long a phase took: `tls_handshake` with a client, `decision` of the module with its calls to the provider, `provider_connect`, `provider_call`, `upstream_connect`, `upstream_first_byte` until the head of the response, `total` as in `jetway_route_duration_seconds` for all requests",
+        "How long a phase took: `tls_handshake` with a client, `decision` of the module with its calls to the provider and the body of a form for Jetway itself, `provider_connect`, `provider_call`, `upstream_connect`, `upstream_first_byte` until the head of the response, `total` as in `jetway_route_duration_seconds` for all requests",
         read_phases,
     ),
     counter(

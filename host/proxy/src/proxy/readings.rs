@@ -20,7 +20,7 @@ impl ProxyShared {
         let upstreams = &self.limits.upstreams;
         let (descriptors, metrics) = (&upstreams.descriptors, &upstreams.metrics);
         let provider = &self.limits.provider;
-        let activity = &self.data.activity;
+        let activity = self.data.activity.all();
         Readings {
             version: self.process.facts.version,
             is_ready,
@@ -54,9 +54,10 @@ impl ProxyShared {
         format!("serving configuration {digest} with {routes} routes; {websockets} open WebSockets")
     }
 
-    /// Counts a reload.
+    /// Counts a reload, after which earlier routes may be gone.
     pub(crate) fn count_reload(&self, is_active: bool) {
         let metrics = &self.limits.upstreams.metrics;
+        metrics.forget_unused_routes();
         let counter = if is_active {
             &metrics.successful_reloads
         } else {

@@ -103,10 +103,15 @@ impl ProxyShared {
         // The listener keeps its address until a restart, and the module has to know the port that browsers use.
         let listening = &earlier.config.listener.address;
         settings.config.listener.address.clone_from(listening);
+        // The threads of the workers are started once.
+        settings.workers = earlier.process.workers;
         let kept = KeptParts {
             tickets: earlier.tickets.clone(),
             module: earlier.module.clone(),
-            data: earlier.data.clone(),
+            data: Shared {
+                activity: earlier.data.activity.of_one_more(),
+                ..earlier.data.clone()
+            },
             limits: Arc::clone(&earlier.limits),
         };
         Self::build(kept, settings)
@@ -148,7 +153,7 @@ impl ProxyShared {
         })
     }
 
-    /// Returns the number of plugin instances that exist, those of earlier configurations included.
+    /// Returns the number of plugin instances that exist under this configuration.
     pub(crate) fn live_instances(&self) -> u64 {
         self.data.activity.instances()
     }

@@ -101,12 +101,31 @@ fn explain_failure(error: io::Error, address: SocketAddr) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot listen on {address}{help}"))
 }
 
+/// Binds an address of which each worker has a socket.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    match bind_exactly(address) {
-        // The machine has no IPv6.
-        Err(error) if is_any_ipv6(address) && is_without_ipv6(&error) => bind_exactly(
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()),
-        ),
+    let is_shared = true;
+    with_or_without_ipv6(address, |address| listen(address, is_shared))
+}
+
+/// Binds an address for one socket.
+///
+/// # Errors
+/// The address cannot be used, for instance because another socket listens on it.
+pub(super) fn bind_alone(address: SocketAddr) -> io::Result<TcpListener> {
+    let is_shared = false;
+    with_or_without_ipv6(address, |address| listen(address, is_shared))
+}
+
+/// Uses an address; all addresses are those of IPv4 on a machine without IPv6.
+fn with_or_without_ipv6<T>(
+    address: SocketAddr,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    match bind(address) {
+        Err(error) if is_any_ipv6(address) && is_without_ipv6(&error) => {
+            let any_ipv4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            bind(SocketAddr::new(any_ipv4, address.port()))
+        }
         result => result,
     }
 }
@@ -135,14 +154,9 @@ fn ensure_is_free(address: SocketAddr) -> io::Result<()> {
 /// # Errors
 /// The reason why no proxy could listen there now.
 pub fn try_address(address: SocketAddr) -> io::Result<()> {
-    let bind = |address: SocketAddr| open_socket(address)?.bind(&address.into());
-    match bind(address) {
-        Err(error) if is_any_ipv6(address) && is_without_ipv6(&error) => bind(SocketAddr::new(
-            Ipv4Addr::UNSPECIFIED.into(),
-            address.port(),
-        )),
-        result => result,
-    }
+    with_or_without_ipv6(address, |address| {
+        open_socket(address)?.bind(&address.into())
+    })
 }
 
 fn open_socket(address: SocketAddr) -> io::Result<Socket> {
@@ -158,9 +172,9 @@ fn open_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn bind_exactly(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
     let socket = open_socket(address)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(is_shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(limits::ACCEPT_QUEUE)?;

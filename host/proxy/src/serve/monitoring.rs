@@ -2,7 +2,6 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -11,7 +10,7 @@ use anyhow::{Context as _, bail};
 use jetway_core::config::{AdminAddress, Monitoring};
 use tokio_rustls::TlsAcceptor;
 
-use super::listen::parse_addresses;
+use super::listen::{bind_alone, parse_addresses};
 use crate::admin::{AdminListener, AdminSocket, Audience};
 use crate::tls::build_metrics_tls;
 
@@ -59,9 +58,8 @@ pub(super) fn open_listeners(monitoring: &Monitoring) -> anyhow::Result<Vec<Admi
 
 fn bind(address: &str) -> anyhow::Result<Vec<AdminSocket>> {
     let bound = parse_addresses(address)?.into_iter().map(|address| {
-        let listener =
-            TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-        listener.set_nonblocking(true)?;
+        let listener = bind_alone(address);
+        let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
         Ok(AdminSocket::Tcp(listener))
     });
     bound.collect()

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use futures_util::FutureExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 
 use crate::limits;
 use crate::shutdown::Shutdown;
@@ -48,7 +49,41 @@ impl AcceptQueue {
                 () = self.shutdown.triggered() => {}
             }
         }
+        // The runtime looks for connections that have come since, and gives this task its whole budget again. Without that,
+        // the queue would seem to be empty.
+        yield_now().await;
         self.left = self.left.checked_sub(1).filter(|left| *left >= 0)?;
         socket.accept().now_or_never()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::listen::bind_alone;
+
+    /// More connections than one task may accept without yielding to others.
+    const WAITING: usize = 200;
+
+    #[tokio::test]
+    async fn every_connection_that_waits_when_the_proxy_stops_is_accepted() {
+        let socket = bind_alone("127.0.0.1:0".parse().unwrap()).unwrap();
+        let socket = TcpListener::from_std(socket).unwrap();
+        let address = socket.local_addr().unwrap();
+        let connect = |_| std::net::TcpStream::connect(address).unwrap();
+        let waiting: Vec<_> = (0..WAITING).map(connect).collect();
+        let shutdown = Shutdown::default();
+        shutdown.trigger();
+        let listener = Listener {
+            socket,
+            is_inherited: false,
+        };
+        let mut queue = AcceptQueue::new(listener, shutdown);
+        let mut accepted = 0;
+        while let Some(connection) = queue.next().await {
+            connection.unwrap();
+            accepted += 1;
+        }
+        assert_eq!(accepted, waiting.len());
     }
 }
