@@ -3,11 +3,14 @@
 use super::super::observation::{Answered, Forwarded, Outcome};
 use super::super::request::Request;
 
-/// The outcome with the lines of each field joined.
+/// The outcome with the lines of each field joined, and without empty cookies.
 pub(super) fn joined(_request: &Request, outcome: Outcome) -> Outcome {
     map_fields(&outcome, |fields| {
         let mut joined: Vec<(String, String)> = Vec::new();
         for (name, value) in fields {
+            if name == "cookie" && value.is_empty() {
+                continue;
+            }
             match joined.last_mut() {
                 Some((last, all)) if *last == name && name != "set-cookie" => {
                     // Envoy drops empty ones.

@@ -107,7 +107,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         what: "Several lines of one header field, of a request or of an answer",
         host: "passed on as several, except those of `Cookie`, which are joined by `; `, and those of `Accept` and `Authorization`, which are joined by a comma",
-        envoy: "those of some fields, such as `Accept`, `Authorization`, `User-Agent` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, and over HTTP/1.1 where the module removes a cookie",
+        envoy: "those of some fields, such as `Accept`, `Authorization`, `User-Agent` and `Vary`, are joined by a comma; those of `Cookie` are joined over HTTP/2, where an empty one is left out, and over HTTP/1.1 where the module removes a cookie",
         why: "It means the same (RFC 9110 section 5.3, RFC 9113 section 8.2.3). Clients send one line of cookies over HTTP/1.1.",
         sign: Sign::Change(change::joined),
         example: Some(|place| {
