@@ -1,7 +1,7 @@
 //! What the proxy counts and measures.
 //!
 //! Counting must cost a request next to nothing: each worker has its own atomic counters, a route's counters are found once when
-//! the configuration is read, and nothing is formatted before a monitoring system asks. [`TABLE`] lists every metric.
+//! the configuration is read, and nothing is formatted before a monitoring system asks. `table::TABLE` lists every metric.
 
 mod decisions;
 mod histogram;
