@@ -54,6 +54,22 @@ pub const KNOWN: &[Known] = &[
         }),
     },
     Known {
+        what: "Over HTTP/1.1, an absolute target with two `Host` fields",
+        host: "400",
+        envoy: "the host of the target counts",
+        why: "RFC 9112 section 3.2 asks for 400. Envoy replaces `Host` by the target's before it looks. Routes, policy and upstream use the host of the target.",
+        sign: Sign::Fork(|pair| {
+            host_refuses(pair) && pair.request.target.contains("://") && has_two_hosts(pair.request)
+        }),
+        example: Some(|place| {
+            let target = format!("https://{}/public/x", place.authority);
+            place.example(
+                Protocol::Http1,
+                place.at(&target).field("Host", "other.localhost"),
+            )
+        }),
+    },
+    Known {
         what: "Over HTTP/1.1, a method that Envoy's parser does not know, such as `BREW` or `M-SEARCH`",
         host: "passed on if the policy allows it",
         envoy: "400",
@@ -318,6 +334,10 @@ const ENVOYS_METHODS: &[&str] = &[
 
 /// Statuses of what is refused before a policy is asked; 0 is no answer.
 const BEFORE_POLICY: &[u16] = &[0, 400, 405, 413, 426, 431, 501, 505];
+
+fn has_two_hosts(request: &Request) -> bool {
+    usize::from(request.authority.is_some()) + request.values("host").count() > 1
+}
 
 fn is_refused_by_both(pair: &Pair<'_>) -> bool {
     // The host reports two `Upgrade` fields before the module runs, in which Envoy sees one.
