@@ -110,7 +110,7 @@ impl HttpContext for Http {
     }
 }
 
-/// What the module reads of a response: its status, and all headers if its edits depend on them.
+/// The part of a response that the module reads: its status, and all headers if its edits depend on them.
 struct ResponseHeaders {
     /// The status; empty if the response has none.
     status: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What the instances of a plugin do, for the metrics of the proxy.
+//! Counts of the instances of plugins, for the metrics of the proxy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

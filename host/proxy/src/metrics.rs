@@ -1,4 +1,4 @@
-//! What the proxy counts and measures.
+//! The counts and measurements of the proxy.
 //!
 //! Counting must cost a request next to nothing: each worker has its own atomic counters, a route's counters are found once when
 //! the configuration is read, and nothing is formatted before a monitoring system asks. `table::TABLE` lists every metric.

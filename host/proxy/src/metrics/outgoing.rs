@@ -1,4 +1,4 @@
-//! What is measured of connections to upstreams, and of those to the identity provider.
+//! Measurements of connections to upstreams, and of those to the identity provider.
 
 use super::{Counter, Histogram, HistogramReading};
 

@@ -37,7 +37,7 @@ pub(crate) struct Readings {
     pub(crate) dropped_log_lines: u64,
 }
 
-/// What is known about the plugin's instances.
+/// The state of the plugin's instances.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PluginReading {
     /// Instances that exist.
@@ -48,7 +48,7 @@ pub(crate) struct PluginReading {
     pub(crate) memory_bytes: u64,
 }
 
-/// What is known about a configuration.
+/// The facts about a configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigurationReading {
     /// SHA-256 of the file as JSON, without its secrets, in hexadecimal.

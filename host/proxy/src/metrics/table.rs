@@ -51,7 +51,7 @@ pub(super) struct MetricRow {
     pub(super) kind: MetricType,
     /// The names of its labels. No client chooses their values.
     pub(super) labels: &'static [&'static str],
-    /// What it tells, without a final period.
+    /// Its meaning, without a final period.
     pub(super) help: &'static str,
     pub(super) read: fn(&Readings) -> Vec<Sample>,
 }
@@ -73,11 +73,8 @@ const fn counter(
     read: fn(&Readings) -> Vec<Sample>,
 ) -> MetricRow {
     MetricRow {
-        name,
         kind: MetricType::Counter,
-        labels,
-        help,
-        read,
+        ..gauge(name, labels, help, read)
     }
 }
 
@@ -103,11 +100,8 @@ const fn histogram(
     read: fn(&Readings) -> Vec<Sample>,
 ) -> MetricRow {
     MetricRow {
-        name,
         kind: MetricType::Histogram,
-        labels,
-        help,
-        read,
+        ..gauge(name, labels, help, read)
     }
 }
 

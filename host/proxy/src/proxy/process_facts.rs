@@ -1,4 +1,4 @@
-//! What the program that runs the proxy tells about itself.
+//! The facts that the program that runs the proxy states about itself.
 
 use std::num::NonZeroUsize;
 

@@ -33,7 +33,7 @@ pub struct Settings {
     pub provider_access: ProviderAccess,
     /// The limit on open files, from which the limits on connections follow: [`crate::limits::raise_open_files`].
     pub open_files: u64,
-    /// What metrics and status tell about the process.
+    /// The facts about the process that metrics and status show.
     pub process: ProcessFacts,
     /// How long requests in progress may take to end when the proxy stops. `limits::GRACE` is the usual time.
     pub drain_time: Duration,

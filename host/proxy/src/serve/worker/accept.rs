@@ -17,7 +17,7 @@ use crate::proxy::{Generations, Proxy};
 use crate::slots::ConnectionSlot;
 use crate::{connection, panic_point};
 
-/// What the accept loops of a worker share.
+/// The state that the accept loops of a worker share.
 #[derive(Clone)]
 pub(super) struct Acceptor {
     pub(super) generations: Rc<Generations>,
